@@ -1,0 +1,23 @@
+"""Imagination with Derived Memory for the Dreamer agent.
+
+`from dreamer_idm import IDMAgent` loads TensorFlow and dreamerv2; importing
+the package alone does not, so that environment processes and the command line
+stay light.
+"""
+
+from patches import before_tensorflow
+
+before_tensorflow()
+
+__version__ = '0.1.0'
+__all__ = ['IDMAgent', 'load_config']
+
+
+def __getattr__(name):
+  if name == 'IDMAgent':
+    from .agent import IDMAgent
+    return IDMAgent
+  if name == 'load_config':
+    from .config import load
+    return load
+  raise AttributeError(f'dreamer_idm has no {name!r}.')

@@ -1,0 +1,116 @@
+"""The only door to dreamerv2 2.2.0.
+
+Everything of upstream's is reached as `upstream.common`, `upstream.agent` and
+`upstream.expl`. Upstream imports its own parts by these top-level names, so
+they stand in `sys.modules` under them; `import dreamerv2.api` later finds and
+uses the same modules, hence the same classes.
+"""
+
+import contextlib
+import importlib
+import importlib.util
+import os
+import pathlib
+import sys
+import tempfile
+
+import patches
+from patches import gym_module
+
+VERSION = '2.2.0'
+
+
+def directory():
+  """Finds the installed dreamerv2 package.
+
+  Returns:
+    pathlib.Path of the folder that holds `agent.py` and `configs.yaml`.
+
+  Raises:
+    ImportError: if dreamerv2 is not installed.
+  """
+  spec = importlib.util.find_spec('dreamerv2')
+  for place in (spec.submodule_search_locations or []) if spec else []:
+    if (pathlib.Path(place) / 'agent.py').exists():
+      return pathlib.Path(place)
+  raise ImportError(
+      f'dreamerv2 {VERSION} is not installed: '
+      f'pip install --no-deps dreamerv2=={VERSION}')
+
+
+@contextlib.contextmanager
+def _stderr_kept_back():
+  # TensorFlow's C++ start-up lines are written before any log level is read.
+  # They are shown only if the import fails.
+  try:
+    saved = os.dup(2)
+  except OSError:
+    yield
+    return
+  with tempfile.TemporaryFile() as kept:
+    os.dup2(kept.fileno(), 2)
+    try:
+      yield
+    except BaseException:
+      os.dup2(saved, 2)
+      kept.seek(0)
+      os.write(2, kept.read())
+      raise
+    finally:
+      os.dup2(saved, 2)
+      os.close(saved)
+
+
+def _import(name):
+  home = directory()
+  if name in sys.modules:
+    found = str(getattr(sys.modules[name], '__file__', None))
+    if not found.startswith(str(home)):
+      raise ImportError(
+          f"dreamerv2 imports its own '{name}' under that top-level name, but "
+          f"another '{name}' is already imported from {found}: rename it, or "
+          f'import dreamer_idm first.')
+    return sys.modules[name]
+  sys.path.insert(0, str(home))
+  try:
+    return importlib.import_module(name)
+  finally:
+    sys.path.remove(str(home))
+
+
+os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
+patches.before_tensorflow()
+with _stderr_kept_back():
+  import tensorflow as tf  # noqa: F401
+  import tensorflow_probability  # noqa: F401
+patches.before_upstream()
+with gym_module.available():
+  common = _import('common')
+  expl = _import('expl')
+  agent = _import('agent')
+patches.after_upstream(common)
+
+
+@contextlib.contextmanager
+def parts(**classes):
+  """Context in which upstream's agent is built from other parts.
+
+  `Agent.__init__` and `WorldModel.__init__` name the classes of their parts
+  in their bodies. Within this context those names mean the given classes;
+  nothing is changed outside of it.
+
+  Args:
+    **classes: name in upstream's `agent` or `common` module -> class.
+
+  Raises:
+    AttributeError: if upstream has no class of that name.
+  """
+  places = {k: agent if hasattr(agent, k) else common for k in classes}
+  before = {k: getattr(places[k], k) for k in classes}
+  for key, value in classes.items():
+    setattr(places[key], key, value)
+  try:
+    yield
+  finally:
+    for key, value in before.items():
+      setattr(places[key], key, value)

@@ -1,0 +1,42 @@
+"""What stands between dreamerv2 2.2.0 and today's libraries, one cause a file.
+
+Each module says what is broken, since which version, and when it can go. The
+ones in `before_tensorflow` must run before TensorFlow's first import, the
+ones in `before_upstream` before dreamerv2's, the rest after it.
+`dreamer_idm.upstream` is the only caller.
+
+Not patched, because the installation settles it: `np.bool` (gone in numpy
+1.24, back in 2.0) by asking for numpy 2, and `common/plot.py` and `train.py`,
+which are never imported.
+"""
+
+from . import dlopen
+from . import keras2
+
+
+def before_tensorflow():
+  """Prepares the process for TensorFlow's first import; imports nothing."""
+  dlopen.apply()
+  keras2.apply()
+
+
+def before_upstream():
+  """Mends what dreamerv2's modules need while they are being imported."""
+  from . import mixed_precision
+  from . import ruamel_yaml
+  mixed_precision.apply()
+  ruamel_yaml.apply()
+
+
+def after_upstream(common):
+  """Mends the imported upstream package.
+
+  Args:
+    common: dreamerv2's imported `common` package.
+  """
+  from . import adam
+  from . import episode_count
+  from . import gif
+  adam.apply(common)
+  episode_count.apply(common)
+  gif.apply(common)
