@@ -8,57 +8,13 @@ uses the same modules, hence the same classes.
 
 import contextlib
 import importlib
-import importlib.util
-import os
-import pathlib
 import sys
-import tempfile
 
 import patches
 from patches import gym_module
 
-VERSION = '2.2.0'
-
-
-def directory():
-  """Finds the installed dreamerv2 package.
-
-  Returns:
-    pathlib.Path of the folder that holds `agent.py` and `configs.yaml`.
-
-  Raises:
-    ImportError: if dreamerv2 is not installed.
-  """
-  spec = importlib.util.find_spec('dreamerv2')
-  for place in (spec.submodule_search_locations or []) if spec else []:
-    if (pathlib.Path(place) / 'agent.py').exists():
-      return pathlib.Path(place)
-  raise ImportError(
-      f'dreamerv2 {VERSION} is not installed: '
-      f'pip install --no-deps dreamerv2=={VERSION}')
-
-
-@contextlib.contextmanager
-def _stderr_kept_back():
-  # TensorFlow's C++ start-up lines are written before any log level is read.
-  # They are shown only if the import fails.
-  try:
-    saved = os.dup(2)
-  except OSError:
-    yield
-    return
-  with tempfile.TemporaryFile() as kept:
-    os.dup2(kept.fileno(), 2)
-    try:
-      yield
-    except BaseException:
-      os.dup2(saved, 2)
-      kept.seek(0)
-      os.write(2, kept.read())
-      raise
-    finally:
-      os.dup2(saved, 2)
-      os.close(saved)
+from .upstream_path import VERSION  # noqa: F401
+from .upstream_path import directory
 
 
 def _import(name):
@@ -78,11 +34,7 @@ def _import(name):
     sys.path.remove(str(home))
 
 
-os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 patches.before_tensorflow()
-with _stderr_kept_back():
-  import tensorflow as tf  # noqa: F401
-  import tensorflow_probability  # noqa: F401
 patches.before_upstream()
 with gym_module.available():
   common = _import('common')

@@ -12,12 +12,14 @@ which are never imported.
 
 from . import dlopen
 from . import keras2
+from . import startup_noise
 
 
 def before_tensorflow():
   """Prepares the process for TensorFlow's first import; imports nothing."""
   dlopen.apply()
   keras2.apply()
+  startup_noise.apply()
 
 
 def before_upstream():

@@ -1,0 +1,104 @@
+"""Checkpoints: everything a run needs to go on, without pickle.
+
+A checkpoint holds the agent's variables, all optimizer moments, the slow
+target and its counter, and one JSON text with the rest (steps, names of the
+episodes, NumPy's random states). TensorFlow writes it beside its final name
+and renames it, then rewrites the list of checkpoints the same way, so that a
+killed process leaves the one before.
+"""
+
+import json
+
+import tensorflow as tf
+
+
+class _Json(tf.train.experimental.PythonState):
+  """Plain data as an entry of a checkpoint."""
+
+  def __init__(self):
+    self.value = {}
+
+  def serialize(self):
+    """Returns the data as JSON text."""
+    return json.dumps(self.value)
+
+  def deserialize(self, string_value):
+    """Reads the data from JSON text."""
+    self.value = json.loads(string_value)
+
+
+class Checkpoints:
+  """The last few checkpoints of a run, and its best one."""
+
+  def __init__(self, directory, agent=None, keep=3):
+    """Opens a folder of checkpoints.
+
+    Args:
+      directory: pathlib.Path; `latest` and `best` are kept below it.
+      agent: upstream's Agent or a subclass; None to read the plain state
+        only.
+      keep: int, how many of the latest stay on disk.
+    """
+    self._state = _Json()
+    parts = {} if agent is None else {'agent': agent}
+    self._checkpoint = tf.train.Checkpoint(state=self._state, **parts)
+    self._managers = {
+        'latest': tf.train.CheckpointManager(
+            self._checkpoint, str(directory / 'latest'), keep),
+        'best': tf.train.CheckpointManager(
+            self._checkpoint, str(directory / 'best'), 1)}
+
+  def save(self, step, state, best=False):
+    """Writes a checkpoint.
+
+    Args:
+      step: int, agent steps; the checkpoint's number.
+      state: dict of plain data.
+      best: bool, whether to replace the best checkpoint as well.
+    """
+    self._state.value = state
+    for which in ['latest'] + ['best'] * best:
+      self._managers[which].save(checkpoint_number=step)
+
+  def path(self, which='latest'):
+    """Finds a checkpoint.
+
+    Args:
+      which: `latest` or `best`.
+
+    Returns:
+      str path prefix, or None if there is none.
+    """
+    return self._managers[which].latest_checkpoint
+
+  def state(self, which='latest'):
+    """Reads a checkpoint's plain state without touching the agent.
+
+    Args:
+      which: `latest` or `best`.
+
+    Returns:
+      dict, or None if there is no checkpoint.
+    """
+    if not self.path(which):
+      return None
+    reader = _Json()
+    status = tf.train.Checkpoint(state=reader).restore(self.path(which))
+    status.expect_partial()
+    return reader.value
+
+  def restore(self, which='latest'):
+    """Loads a checkpoint into the agent, whose variables must exist.
+
+    Args:
+      which: `latest` or `best`.
+
+    Returns:
+      dict, the plain state.
+
+    Raises:
+      AssertionError: if the checkpoint lacks a variable of the agent.
+    """
+    status = self._checkpoint.restore(self.path(which))
+    status.assert_existing_objects_matched()
+    return self._state.value

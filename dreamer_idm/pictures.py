@@ -1,0 +1,131 @@
+"""Pictures of one run: learning curve, reconstructions, the policy's video."""
+
+import json
+import os
+
+import matplotlib
+import numpy as np
+from PIL import Image
+
+from patches import gif
+
+
+def read_metrics(logdir):
+  """Reads a run's metrics.
+
+  Args:
+    logdir: pathlib.Path of the run.
+
+  Returns:
+    list of dicts, one per line of metrics.jsonl that is whole.
+  """
+  rows = []
+  path = logdir / 'metrics.jsonl'
+  for line in path.read_text().splitlines() if path.exists() else []:
+    try:
+      rows.append(json.loads(line))
+    except json.JSONDecodeError:
+      continue  # The last line of a killed run may be cut off.
+  return rows
+
+
+def series(rows, key):
+  """Picks one metric out of a run's rows.
+
+  Args:
+    rows: list of dicts from `read_metrics`.
+    key: str, the metric's name.
+
+  Returns:
+    float arrays [n], env steps and values; of two rows at the same step, the
+    later one counts.
+  """
+  found = {r['step']: r[key] for r in rows if key in r}
+  steps = sorted(found)
+  return np.array(steps, float), np.array([found[s] for s in steps], float)
+
+
+def learning_curve(runs, path, title):
+  """Draws returns over env steps, clean and rotated.
+
+  Args:
+    runs: dict of label -> pathlib.Path of a run.
+    path: pathlib.Path of the PNG; replaced as a whole.
+    title: str.
+  """
+  matplotlib.use('Agg')
+  from matplotlib import pyplot as plt
+  figure, axes = plt.subplots(figsize=(6.4, 4), layout='constrained')
+  colors = plt.rcParams['axes.prop_cycle'].by_key()['color']
+  for color, (label, logdir) in zip(colors, runs.items()):
+    rows = read_metrics(logdir)
+    steps, values = series(rows, 'train_return')
+    axes.plot(steps, values, color=color, alpha=0.25, lw=1)
+    for key, name, style in [
+        ('eval_return', 'clean', '-'), ('eval_rotated_return', 'rotated', ':')]:
+      steps, values = series(rows, key)
+      if not len(steps):
+        continue
+      axes.plot(
+          steps, values, style, color=color, marker='o', ms=3,
+          label=f'{label}, {name}')
+      _, std = series(rows, key + '_std')
+      if key == 'eval_return' and len(std) == len(values):
+        axes.fill_between(
+            steps, values - std, values + std, color=color, alpha=0.12, lw=0)
+  axes.set(xlabel='env steps', ylabel='episode return', title=title)
+  axes.set_ylim(bottom=0)
+  axes.grid(alpha=0.3)
+  if axes.get_legend_handles_labels()[0]:
+    axes.legend(frameon=False)
+  figure.text(
+      0.99, 0.005, 'faint: training episodes; band: std over eval episodes',
+      ha='right', va='bottom', fontsize=6, color='gray')
+  _save(path, lambda f: figure.savefig(f, format='png', dpi=130))
+  plt.close(figure)
+
+
+def reconstruction(video, path, size, sequences=2, every=5, scale=2):
+  """Lays out an open-loop prediction as a strip of frames.
+
+  Args:
+    video: float [T, 3 * h, n * w, C] in [0, 1], upstream's `video_pred`:
+      truth above model above error, n sequences side by side. Its first five
+      frames are reconstructed, the others predicted from actions alone.
+    path: pathlib.Path of the PNG; replaced as a whole.
+    size: (h, w) of one frame.
+    sequences: int, how many sequences are shown.
+    every: int, time steps between two columns.
+    scale: int, enlargement.
+  """
+  height, width = 3 * size[0], size[1]
+  strips = []
+  for index in range(min(sequences, video.shape[2] // width)):
+    frames = video[::every, :height, index * width:(index + 1) * width]
+    strips.append(np.concatenate(list(frames), 1))
+  image = np.clip(255 * np.concatenate(strips, 0), 0, 255).astype(np.uint8)
+  image = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
+  image = image.resize(
+      (image.width * scale, image.height * scale), Image.NEAREST)
+  _save(path, lambda f: image.save(f, format='PNG'))
+
+
+def policy_video(frames, path, fps=25, scale=4):
+  """Writes an episode as a GIF.
+
+  Args:
+    frames: uint8 [T, h, w, C].
+    path: pathlib.Path of the GIF; replaced as a whole.
+    fps: float, frames per second.
+    scale: int, enlargement.
+  """
+  frames = frames.repeat(scale, 1).repeat(scale, 2)
+  _save(path, lambda f: f.write(gif.encode_gif(frames, fps)))
+
+
+def _save(path, write):
+  # A reader never finds half a picture, and a full disk leaves the old one.
+  part = path.with_name(path.name + '.part')
+  with part.open('wb') as f:
+    write(f)
+  os.replace(part, path)

@@ -1,0 +1,109 @@
+"""What a person sees of a training: a bar, or a line a minute."""
+
+import sys
+import time
+
+import tqdm
+
+
+def duration(seconds):
+  """Writes a time span for people.
+
+  Args:
+    seconds: float >= 0.
+
+  Returns:
+    str such as `45s`, `12m`, `3h 05m`, `4d 11h`.
+  """
+  minutes, hours, days = seconds / 60, seconds / 3600, seconds / 86400
+  if minutes < 1:
+    return f'{seconds:.0f}s'
+  if hours < 1:
+    return f'{minutes:.0f}m'
+  if days < 1:
+    return f'{int(hours)}h {int(minutes % 60):02d}m'
+  return f'{int(days)}d {int(hours % 24):02d}h'
+
+
+class Progress:
+  """A bar on a terminal, otherwise a line at least every so many seconds."""
+
+  def __init__(self, total, start=0, interval=30, stream=None):
+    """Starts the clock.
+
+    Args:
+      total: int, env steps of the whole run.
+      start: int, env steps done before this process.
+      interval: float, most seconds between two lines.
+      stream: text stream; None for standard output.
+    """
+    self._stream = stream or sys.stdout
+    self._total = total
+    self._interval = interval
+    self._step = start
+    self._fields = {}
+    self._shown = time.time()
+    self._speed = None
+    self._mark = (time.time(), start)
+    self._bar = None
+    if self._stream.isatty():
+      self._bar = tqdm.tqdm(
+          total=total, initial=start, unit=' env steps', file=self._stream,
+          dynamic_ncols=True, smoothing=0.05)
+
+  def note(self, text):
+    """Prints a line that stays.
+
+    Args:
+      text: str, one line.
+    """
+    if self._bar is not None:
+      self._bar.write(text, file=self._stream)
+    else:
+      print(text, file=self._stream, flush=True)
+      self._shown = time.time()
+
+  def tick(self, step=None, doing=None, **fields):
+    """Takes notice of progress; shows it if it is time.
+
+    Args:
+      step: int, env steps done, or None if the number has not changed.
+      doing: str, what is going on if it is not the training itself.
+      **fields: name -> number, kept and shown until replaced.
+    """
+    self._fields.update(fields)
+    if step is not None:
+      moved, self._step = step - self._step, step
+      if self._bar is not None:
+        self._bar.update(moved)
+    if self._bar is not None:
+      self._bar.set_postfix_str(
+          ' '.join([*self._numbers(), doing or '']), refresh=False)
+      return
+    now = time.time()
+    if now - self._shown >= self._interval:
+      self._shown = now
+      print(self._line(now, doing), file=self._stream, flush=True)
+
+  def close(self):
+    """Takes the bar down."""
+    if self._bar is not None:
+      self._bar.close()
+
+  def _numbers(self):
+    return [
+        f'{k.replace("_", " ")} {v:.0f}' for k, v in self._fields.items()]
+
+  def _line(self, now, doing):
+    parts = [f'env step {self._step:,} of {self._total:,}']
+    since, before = self._mark
+    if self._step > before:
+      self._speed = (self._step - before) / (now - since)
+      self._mark = (now, self._step)
+    if doing:
+      parts.append(doing)
+    elif self._speed:
+      parts.append(f'{self._speed:.1f} env steps/s')
+      left = (self._total - self._step) / self._speed
+      parts.append(f'{duration(left)} left')
+    return ' | '.join(parts + self._numbers())

@@ -1,0 +1,358 @@
+"""The training loop, on upstream's replay, driver and logger.
+
+  prefill -> pretrain -> [evaluate, checkpoint, train for eval_every] ...
+  -> evaluate, checkpoint
+
+All schedules are functions of the agent step alone, so that a resumed run
+keeps to the ones of a run that was never interrupted.
+"""
+
+import collections
+import contextlib
+import io
+import json
+import os
+import re
+import time
+
+import numpy as np
+
+from . import checkpoints
+from . import config as config_lib
+from . import environments
+from . import evaluation
+from . import experience
+from . import pictures
+from . import progress
+from . import rendering
+from . import runtime
+from . import upstream
+from .errors import UsageError
+
+common = upstream.common
+
+
+def run(config):
+  """Trains until `config.steps`, resuming what is in the logdir.
+
+  Args:
+    config: upstream's Config with our keys.
+
+  Returns:
+    pathlib.Path of the logdir.
+
+  Raises:
+    UsageError: if the settings, the machine or the logdir do not allow it.
+    KeyboardInterrupt: after a checkpoint was written.
+  """
+  logdir = config_lib.logdir(config)
+  try:
+    logdir.mkdir(parents=True, exist_ok=True)
+    config_lib.save(config, logdir / 'config.yaml')
+  except OSError as error:
+    raise UsageError(
+        f'Cannot write to the logdir {logdir}: {error.strerror}. '
+        'Choose another with --logdir.') from error
+  rendering.choose_backend()
+  gpus = runtime.configure(config.precision, config.threads, config.jit)
+  training = Training(config, logdir, gpus)
+  try:
+    training.run()
+  finally:
+    training.close()
+  return logdir
+
+
+class Training:
+  """One run: its environments, replay, agent, logs and checkpoints."""
+
+  def __init__(self, config, logdir, gpus=()):
+    """Puts the parts together and loads the replay; no training yet.
+
+    Args:
+      config: upstream's Config with our keys.
+      logdir: pathlib.Path, existing.
+      gpus: list of the GPUs in use.
+    """
+    self.config, self.logdir, self.gpus = config, logdir, gpus
+    saved = checkpoints.Checkpoints(logdir / 'checkpoints').state()
+    start = saved['step'] if saved else 0
+    self.saved = saved
+    self.progress = progress.Progress(
+        int(config.steps) * config.action_repeat, start * config.action_repeat)
+    seed = runtime.seed(config.seed, start)
+    self.step = common.Counter(start)
+    self.updates = saved['updates'] if saved else 0
+    self.best = saved['best'] if saved else None
+    self.replay = self._open_replay(seed)
+    self.batches = self.replay.batches(
+        config.dataset.batch * config.batch_multiplier, config.dataset.length)
+    self.metrics = collections.defaultdict(list)
+    self.latent = None
+    self._open_logs(start)
+    self._open_envs(seed)
+
+  def _open_replay(self, seed):
+    directory = self.logdir / 'train_episodes'
+    late = 0
+    if directory.exists():
+      kept = self.saved['episodes'] if self.saved else []
+      late = experience.set_aside(directory, kept)
+    if late:
+      self.progress.note(
+          f'{late} episodes from after the last checkpoint set aside in '
+          f'{directory} (*.after_checkpoint).')
+    return experience.SeededReplay(directory, seed, **self.config.replay)
+
+  def _open_logs(self, start):
+    path = self.logdir / 'metrics.jsonl'
+    if path.exists():
+      # Steps that will be lived through again are logged again.
+      repeat = self.config.action_repeat
+      rows = pictures.read_metrics(self.logdir)
+      rows = [x for x in rows if x['step'] <= start * repeat]
+      part = path.with_name(path.name + '.part')
+      part.write_text(''.join(json.dumps(x) + '\n' for x in rows))
+      os.replace(part, path)
+    self.logger = common.Logger(self.step, [
+        common.JSONLOutput(self.logdir),
+        common.TensorBoardOutput(str(self.logdir)),
+    ], multiplier=self.config.action_repeat)
+
+  def _open_envs(self, seed):
+    config = self.config
+    self.envs = environments.make_envs(config, 'train', config.envs, seed)
+    self.eval_env, = environments.make_envs(config, 'eval', 1, seed + 1000)
+    self.rotated_env = None
+    if config.rotate.degrees and re.match(config.encoder.cnn_keys, 'image'):
+      self.rotated_env, = environments.make_envs(
+          config, 'eval', 1, seed + 1000, dict(config.rotate))
+    self.driver = common.Driver(self.envs)
+    self.driver.on_step(lambda transition, worker: self.step.increment())
+    self.driver.on_step(self.replay.add_step)
+    self.driver.on_reset(self.replay.add_step)
+    self.driver.on_episode(self._on_episode)
+    self.driver.on_step(lambda transition, worker: self._tick())
+
+  def run(self):
+    """Prefills, builds, resumes and trains to the end.
+
+    Raises:
+      KeyboardInterrupt: after a checkpoint was written.
+    """
+    self._prefill()
+    self._build()
+    try:
+      if self.saved is None:
+        self._pretrain()
+      self.driver.on_step(lambda transition, worker: self._on_step())
+      self._loop()
+    except KeyboardInterrupt:
+      self.checkpoint()
+      self.progress.note(
+          f'Stopped at env step {self.env_step:,}; the same command goes on '
+          'from there.')
+      raise
+
+  def close(self):
+    """Closes environments and the progress display."""
+    self.progress.close()
+    for env in [*self.envs, self.eval_env, self.rotated_env]:
+      with contextlib.suppress(Exception):
+        env.close()
+
+  @property
+  def env_step(self):
+    """Environment steps done: agent steps times action repeat."""
+    return int(self.step) * self.config.action_repeat
+
+  def _prefill(self):
+    missing = self.config.prefill - int(self.step)
+    if self.saved is None or missing > 0 or not self.replay.stats[
+        'loaded_episodes']:
+      self.progress.note(
+          f'Collecting {max(1, missing) * self.config.action_repeat:,} env '
+          'steps with random actions.')
+      random_agent = common.RandomAgent(self.envs[0].act_space)
+      self.driver(random_agent, steps=max(0, missing), episodes=1)
+      self.driver.reset()
+    if not self.replay.stats['loaded_episodes']:
+      raise UsageError(
+          'No random episode is as long as replay.minlen '
+          f'({self.config.replay.minlen} agent steps): lower replay.minlen, '
+          'or raise time_limit.')
+
+  def _build(self):
+    config = self.config
+    if config.agent == 'idm':
+      from .agent import IDMAgent as Agent
+    else:
+      Agent = upstream.agent.Agent
+    self.progress.note('Building the agent and tracing its update.')
+    env = self.envs[0]
+    with contextlib.redirect_stdout(io.StringIO()):
+      self.agent = Agent(config, env.obs_space, env.act_space, self.step)
+      self.checkpoints = checkpoints.Checkpoints(
+          self.logdir / 'checkpoints', self.agent, config.checkpoints)
+      # An explicit first state, lest the update be traced twice.
+      self.latent = self.agent.wm.rssm.initial(
+          config.dataset.batch * config.batch_multiplier)
+      began = time.time()
+      if self.saved is None:
+        self._update()
+      else:
+        # Variables appear with the first update; this one is undone.
+        self._update()
+        self.metrics.clear()
+        self.updates = self.saved['updates']
+        self.checkpoints.restore()
+    if self.saved is not None:
+      np_state, replay_state = self.saved['random']
+      experience.set_random_state(np.random, np_state)
+      self.replay.random_state = replay_state
+      self.batches = self.replay.batches(
+          config.dataset.batch * config.batch_multiplier,
+          config.dataset.length)
+      self.progress.note(
+          f'Resumed at env step {self.env_step:,} after {self.updates:,} '
+          'updates.')
+    else:
+      self.progress.note(
+          f'Built in {progress.duration(time.time() - began)}.')
+    self.latent = self.agent.wm.rssm.initial(
+        config.dataset.batch * config.batch_multiplier)
+
+  def _pretrain(self):
+    began, count = time.time(), self.config.pretrain
+    for index in range(count):
+      self._update()
+      self.progress.tick(doing=f'pretraining {index + 1} of {count}')
+      if index + 1 == min(10, count):
+        self._forecast((time.time() - began) / (index + 1))
+
+  def _forecast(self, seconds):
+    left = self.config.steps - int(self.step)
+    updates = left / self.config.train_every * self.config.train_steps
+    text = (
+        f'An update takes {seconds:.2g}s: the {updates:,.0f} updates of this '
+        f'run will take about {progress.duration(updates * seconds)}, acting '
+        'and evaluation not counted.')
+    if not self.gpus:
+      text += ' No GPU was found; --configs cpu is made for that.'
+    self.progress.note(text)
+
+  def _loop(self):
+    config = self.config
+    if self.saved is None:
+      self._evaluate()
+    while self.step < config.steps:
+      due = (int(self.step) // config.eval_every + 1) * config.eval_every
+      self.driver(
+          evaluation.act(self.agent, 'explore'),
+          steps=int(min(due, config.steps)) - int(self.step))
+      self._evaluate()
+    self.progress.note(f'Done. Results are in {self.logdir}: ' + ', '.join(
+        x.name for x in sorted(self.logdir.iterdir())
+        if x.suffix in ('.png', '.gif', '.jsonl')))
+
+  def _update(self):
+    data = next(self.batches)
+    self.latent, metrics = self.agent.train(data, self.latent)
+    for key, value in metrics.items():
+      self.metrics[key].append(value)
+    self.updates += 1
+
+  def _on_step(self):
+    step, config = int(self.step), self.config
+    if step % config.train_every == 0:
+      for _ in range(config.train_steps):
+        self._update()
+    if step % config.log_every == 0:
+      self._log_metrics()
+      self.logger.write(fps=True)
+
+  def _tick(self):
+    self.progress.tick(self.env_step)
+
+  def _log_metrics(self):
+    for name, values in self.metrics.items():
+      if values:
+        self.logger.scalar(name, np.array(values, np.float64).mean())
+        values.clear()
+    self.logger.scalar('env_step', self.env_step)
+    self.logger.scalar('agent_step', int(self.step))
+    self.logger.scalar('updates', self.updates)
+    self.logger.write()
+
+  def _on_episode(self, episode):
+    score = episode['reward'].astype(np.float64).sum()
+    self.logger.scalar('train_return', score)
+    self.logger.scalar('train_length', len(episode['reward']) - 1)
+    for name, reduce in [
+        ('sum', lambda x: x.sum()), ('mean', lambda x: x.mean()),
+        ('max', lambda x: x.max(0).mean())]:
+      pattern = self.config[f'log_keys_{name}']
+      for key in filter(lambda x: re.match(pattern, x), episode):
+        self.logger.scalar(f'{name}_train_{key}', reduce(episode[key]))
+    self.logger.add(self.replay.stats, prefix='train')
+    self.logger.write()
+    self.progress.tick(train_return=score)
+
+  def _evaluate(self):
+    config, scores = self.config, {}
+    envs = {'eval': self.eval_env, 'eval_rotated': self.rotated_env}
+    for name, env in envs.items():
+      if env is None:
+        continue
+      returns, episode = evaluation.evaluate(
+          self.agent, env, config.eval_eps,
+          lambda name=name: self.progress.tick(doing=name.replace('_', ' ')))
+      scores[name] = returns.mean()
+      self.logger.scalar(f'{name}_return', returns.mean())
+      self.logger.scalar(f'{name}_return_std', returns.std())
+      self.logger.scalar(f'{name}_length', len(episode['reward']) - 1)
+      for key in config.log_keys_video:
+        if key in episode and self.agent.wm.encoder.cnn_keys:
+          self.logger.video(f'{name}_policy_{key}', episode[key])
+          if name == 'eval':
+            pictures.policy_video(
+                episode[key], self.logdir / 'policy.gif')
+    self._report()
+    self._log_metrics()
+    runs = {config.method: self.logdir}
+    pictures.learning_curve(
+        runs, self.logdir / 'learning_curve.png',
+        f'{config.task}, seed {config.seed}')
+    self.checkpoint(scores['eval'])
+    self.progress.tick(**scores)
+    self.progress.note(f'Env step {self.env_step:,}: ' + ', '.join(
+        f'{k.replace("_", " ")} return {v:.0f}' for k, v in scores.items()))
+
+  def _report(self):
+    data = {k: v[:6] for k, v in next(self.batches).items()}
+    for name, video in self.agent.report(data).items():
+      self.logger.video(f'train_{name}', video)
+      size = self.config.render_size
+      pictures.reconstruction(
+          np.array(video), self.logdir / f'reconstruction_{name}.png', size)
+
+  def checkpoint(self, score=None):
+    """Writes a checkpoint.
+
+    Args:
+      score: float, the mean clean evaluation return at this step, or None if
+        there was no evaluation.
+    """
+    best = score is not None and bool(
+        self.best is None or score >= self.best)
+    if best:
+      self.best = float(score)
+    self.checkpoints.save(int(self.step), {
+        'step': int(self.step),
+        'updates': self.updates,
+        'best': self.best,
+        'episodes': experience.names(self.logdir / 'train_episodes'),
+        'random': [
+            experience.plain_random_state(np.random),
+            self.replay.random_state],
+    }, best)

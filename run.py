@@ -1,0 +1,44 @@
+"""Trains Dreamer or IDM; `python run.py --help` says how."""
+
+import sys
+
+
+def main(argv):
+  """Trains what the command line asks for.
+
+  Args:
+    argv: list of str, the command line without the program's name.
+
+  Returns:
+    int exit code: 0, 2 for a mistake of the user's, 130 when interrupted.
+  """
+  # Nothing is imported above: spawned processes import this file as well.
+  from dreamer_idm.errors import UsageError
+  try:
+    from dreamer_idm import config as config_lib
+  except ImportError as error:
+    return _complain(error)
+  try:
+    if '--help' in argv or '-h' in argv:
+      print(config_lib.help_text(everything='all' in argv))
+      return 0
+    config = config_lib.load(argv)
+    from dreamer_idm import environments
+    environments.check_task(config.task)
+    from dreamer_idm import train
+    train.run(config)
+  except UsageError as error:
+    return _complain(error)
+  except KeyboardInterrupt:
+    print('interrupted', file=sys.stderr)
+    return 130
+  return 0
+
+
+def _complain(error):
+  print(f'error: {error}', file=sys.stderr)
+  return 2
+
+
+if __name__ == '__main__':
+  sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,129 @@
+"""Small agents and data for the tests; sizes that a laptop runs in moments."""
+
+import contextlib
+import io
+import os
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+os.environ.setdefault('CUDA_VISIBLE_DEVICES', '')
+ROOT = pathlib.Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT))
+
+import dreamer_idm  # noqa: E402, F401, comes before TensorFlow
+
+SMALL = [
+    '--render_size', '32', '32', '--encoder.cnn_kernels', '4', '4', '4',
+    '--decoder.cnn_kernels', '5', '6', '6', '--.*\\.cnn_depth', '4',
+    '--.*\\.mlp_layers', '16', '--rssm.deter', '12', '--rssm.hidden', '12',
+    '--rssm.stoch', '5', '--reward_head.units', '16', '--actor.units', '16',
+    '--critic.units', '16', '--idm.eva_head.units', '16',
+    '--imag_horizon', '5', '--dataset.batch', '3', '--dataset.length', '9',
+    '--replay.minlen', '9', '--replay.maxlen', '9']
+
+
+def small_config(*flags, presets=('dmc', 'idm')):
+  """Loads a configuration of tiny networks.
+
+  Args:
+    *flags: str, further command-line words.
+    presets: names of presets.
+
+  Returns:
+    upstream's Config.
+  """
+  from dreamer_idm import config
+  return config.load(['--configs', *presets, *SMALL, *map(str, flags)])
+
+
+def chunk(batch=3, length=9, size=32, actions=2, seed=0):
+  """Makes training data in the replay's format, with vectors beside images.
+
+  Args:
+    batch: int B.
+    length: int L.
+    size: int, image height and width.
+    actions: int A.
+    seed: int.
+
+  Returns:
+    dict of arrays [B, L, ...].
+  """
+  random = np.random.RandomState(seed)
+  zeros = np.zeros((batch, length), bool)
+  return dict(
+      image=random.randint(0, 255, (batch, length, size, size, 3), np.uint8),
+      position=random.normal(size=(batch, length, 4)).astype(np.float32),
+      speed=random.normal(size=(batch, length, 3)).astype(np.float32),
+      action=random.uniform(-1, 1, (batch, length, actions)).astype('f'),
+      reward=random.uniform(0, 1, (batch, length)).astype(np.float32),
+      is_first=zeros.copy(), is_last=zeros.copy(), is_terminal=zeros.copy())
+
+
+def make_agent(config, upstreams=False, seed=0, actions=2):
+  """Builds an agent for `chunk`'s data from a fixed seed.
+
+  Args:
+    config: upstream's Config.
+    upstreams: bool, whether to build upstream's own class.
+    seed: int.
+    actions: int A.
+
+  Returns:
+    the agent.
+  """
+  import gymnasium
+  import tensorflow as tf
+
+  from dreamer_idm import agent
+  from dreamer_idm import upstream
+  tf.keras.utils.set_random_seed(seed)
+  box = gymnasium.spaces.Box
+  flag = box(0, 1, (), bool)
+  obs_space = dict(
+      image=box(0, 255, (32, 32, 3), np.uint8),
+      position=box(-np.inf, np.inf, (4,), np.float32),
+      speed=box(-np.inf, np.inf, (3,), np.float32),
+      reward=box(-np.inf, np.inf, (), np.float32),
+      is_first=flag, is_last=flag, is_terminal=flag)
+  cls = upstream.agent.Agent if upstreams else agent.IDMAgent
+  with contextlib.redirect_stdout(io.StringIO()):
+    return cls(
+        config, obs_space, {'action': box(-1, 1, (actions,), np.float32)},
+        upstream.common.Counter(0))
+
+
+def run_script(path, text, timeout=180, **environ):
+  """Runs a program of its own, with the project importable.
+
+  Args:
+    path: pathlib.Path of a folder for the script.
+    text: str, Python.
+    timeout: float, seconds.
+    **environ: str to set or None to unset in the environment.
+
+  Returns:
+    subprocess.CompletedProcess, its output as text.
+  """
+  script = path / 'script.py'
+  script.write_text(text)
+  env = {
+      **os.environ, 'PYTHONPATH': str(ROOT), 'TF_CPP_MIN_LOG_LEVEL': '3',
+      **environ}
+  return subprocess.run(
+      [sys.executable, str(script)], text=True, capture_output=True,
+      env={k: v for k, v in env.items() if v is not None}, timeout=timeout,
+      check=False)
+
+
+@pytest.fixture
+def eager():
+  """Runs tf.functions eagerly: no tracing, and seeds that start over."""
+  import tensorflow as tf
+  tf.config.run_functions_eagerly(True)
+  yield
+  tf.config.run_functions_eagerly(False)

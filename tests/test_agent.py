@@ -1,0 +1,123 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from conftest import chunk
+from conftest import make_agent
+from conftest import small_config
+from dreamer_idm import r2s2_world_model
+from dreamer_idm import upstream
+from dreamer_idm import weighted_actor_critic
+from dreamer_idm.errors import UsageError
+
+OFF = [
+    '--idm.copies', 0, '--idm.cst_scale', 0, '--idm.evaluator', 'False']
+
+
+def trained(config, upstreams=False, steps=2):
+  agent = make_agent(config, upstreams)
+  state, history = agent.wm.rssm.initial(3), []
+  for seed in range(steps):
+    state, metrics = agent.train(chunk(seed=seed), state)
+    history.append({k: np.array(v) for k, v in metrics.items()})
+  return agent, history
+
+
+def test_every_switch_off_equals_upstream_bit_for_bit():
+  ours, losses = trained(small_config(*OFF))
+  theirs, expected = trained(small_config(*OFF), upstreams=True)
+  assert type(theirs) is upstream.agent.Agent
+  for mine, yours in zip(losses, expected, strict=True):
+    assert mine.keys() == yours.keys()
+    for key in yours:
+      np.testing.assert_array_equal(mine[key], yours[key], key)
+  assert len(ours.variables) == len(theirs.variables)
+  for x, y in zip(ours.variables, theirs.variables, strict=True):
+    np.testing.assert_array_equal(x, y, x.name)
+
+
+def test_idm_in_a_graph_is_finite_and_complete():
+  agent, history = trained(small_config(), steps=3)
+  names = {
+      'idm_kl', 'idm_kl_active', 'idm_cst_loss', 'idm_eva_prob_real',
+      'idm_eva_prob_fake', 'idm_eva_accuracy', 'idm_weight_mean',
+      'idm_weight_std', 'idm_weight_max', 'idm_weight_ess',
+      'idm_weight_original', 'idm_weight_derived', 'evaluator_loss'}
+  assert names <= set(history[-1])
+  for key, value in history[-1].items():
+    assert np.isfinite(value), key
+  np.testing.assert_allclose(history[-1]['idm_weight_mean'], 1, rtol=1e-5)
+  assert agent.wm.evaluator is agent._task_behavior.evaluator
+
+
+def test_vanilla_preset_builds_upstream_s_classes():
+  config = small_config(presets=('dmc',))
+  assert config.agent == 'dreamer'
+  agent = make_agent(config, upstreams=True)
+  assert type(agent.wm) is upstream.agent.WorldModel
+  assert type(agent._task_behavior) is upstream.agent.ActorCritic
+  # Building ours has left nothing behind in upstream's modules.
+  make_agent(small_config())
+  assert upstream.agent.WorldModel is r2s2_world_model.R2S2WorldModel.__base__
+  assert upstream.agent.ActorCritic is (
+      weighted_actor_critic.WeightedActorCritic.__base__)
+  assert upstream.common.Decoder is (
+      r2s2_world_model.RememberingDecoder.__base__)
+
+
+@pytest.mark.parametrize('preset, constraint, derived, evaluator', [
+    ('idm', True, True, True), ('wo_eva', True, True, False),
+    ('wo_dm', True, False, True), ('wo_cst_dm', False, False, True)])
+def test_ablations_have_the_parts_they_name(
+    eager, preset, constraint, derived, evaluator):
+  _, history = trained(small_config(presets=('dmc', preset)), steps=1)
+  assert ('idm_kl' in history[0]) == constraint
+  assert ('idm_weight_derived' in history[0]) == (derived and evaluator)
+  assert ('evaluator_loss' in history[0]) == evaluator
+
+
+@pytest.mark.parametrize('copies', [0, 1, 3])
+def test_one_rollout_for_originals_and_copies(eager, monkeypatch, copies):
+  rows = []
+  original = upstream.agent.WorldModel.imagine
+
+  def imagine(self, *args):
+    seq = original(self, *args)
+    rows.append(seq['feat'].shape)
+    return seq
+
+  monkeypatch.setattr(upstream.agent.WorldModel, 'imagine', imagine)
+  trained(small_config('--idm.copies', copies), steps=1)
+  assert rows == [(6, (1 + copies) * 3 * 9, 17)]
+
+
+def test_evaluator_sees_the_world_model_before_its_step(eager):
+  agent = make_agent(small_config('--model_opt.lr', 0.1))
+  data = {k: tf.constant(v) for k, v in chunk().items()}
+  agent.wm.train(data)
+  tf.random.set_seed(7)
+  outs = agent.wm.loss(data)[2]
+  tf.random.set_seed(7)
+  trained_on = agent.wm.train(data)[1]
+  for key in ('real', 'fake'):
+    np.testing.assert_array_equal(
+        outs['overshoot'][key], trained_on['overshoot'][key])
+
+
+def test_discrete_latents_are_refused_in_one_line():
+  config = small_config().update({'rssm.discrete': 4})
+  with pytest.raises(UsageError) as error:
+    make_agent(config)
+  assert '--rssm.discrete 0' in str(error.value)
+  assert '\n' not in str(error.value)
+
+
+def test_half_precision_trains(eager):
+  tf.keras.mixed_precision.set_global_policy('mixed_float16')
+  try:
+    agent, history = trained(small_config(), steps=1)
+    assert agent.wm.rssm.initial(1)['deter'].dtype == tf.float16
+  finally:
+    tf.keras.mixed_precision.set_global_policy('float32')
+  assert np.isfinite(history[0]['model_loss'])
+  assert np.isfinite(history[0]['evaluator_loss'])

@@ -1,0 +1,302 @@
+import sys
+import types
+
+import numpy as np
+import pytest
+from conftest import run_script
+
+from dreamer_idm import environments
+from dreamer_idm import rendering
+from dreamer_idm import upstream_envs
+from dreamer_idm import workers
+from dreamer_idm.errors import UsageError
+
+SHAKEN = {'degrees': 5.0, 'per': 'frame', 'fill': 'zero'}
+
+SCRIPT = """
+import os
+import types
+
+def config(**kwargs):
+  return types.SimpleNamespace(**{**dict(
+      task='dmc_walker_walk', action_repeat=2, render_size=(32, 32),
+      dmc_camera=-1, time_limit=0, envs_parallel='none'), **kwargs})
+
+def check(obs):
+  obs = obs() if callable(obs) else obs
+  assert obs['image'].shape == (32, 32, 3), obs['image'].shape
+  assert obs['image'].std() > 10, 'empty frame'
+
+def mapped(pid):
+  return 'libtensorflow' in open(f'/proc/{pid}/maps').read()
+"""
+
+# pytest takes the filter away that `upstream_envs` sets.
+pytestmark = pytest.mark.filterwarnings('ignore:.*precision lowered')
+linux = pytest.mark.skipif(sys.platform != 'linux', reason='Linux only')
+
+
+@pytest.fixture(scope='module', autouse=True)
+def backend():
+  rendering.choose_backend()
+  assert rendering.in_process_is_safe(), 'a test imported TensorFlow too early'
+
+
+@pytest.fixture
+def make():
+  """Builds environments, closed after the test."""
+  made = []
+
+  def build(
+      mode='train', count=1, seed=0, rotate=None, task='dmc_walker_walk',
+      **changes):
+    keys = {
+        'task': task, 'action_repeat': 2, 'render_size': (32, 32),
+        'dmc_camera': -1, 'time_limit': 0, 'envs_parallel': 'none'}
+    config = types.SimpleNamespace(**{**keys, **changes})
+    envs = environments.make_envs(config, mode, count, seed, rotate)
+    made.extend(envs)
+    return envs
+  yield build
+  for env in made:
+    env.close()
+
+
+def act(env, obs, seed=0):
+  space = env.act_space['action']
+  random = np.random.RandomState(seed)
+  obs = env.step({'action': random.uniform(-1, 1, space.shape)})
+  return obs() if callable(obs) else obs
+
+
+def trajectory(env, steps=3):
+  obs = [env.reset()]
+  for step in range(steps):
+    obs.append(act(env, obs[-1], step))
+  return obs
+
+
+def assert_equal(first, second):
+  for one, two in zip(first, second, strict=True):
+    assert one.keys() == two.keys()
+    for key in one:
+      np.testing.assert_array_equal(one[key], two[key])
+
+
+# Tasks.
+
+
+@pytest.mark.parametrize('task', [
+    'dmc_walker_walk', 'dmc_cup_catch', 'dmc_cartpole_swingup_sparse',
+    'dmc_manip_reach_site', 'dmc_locom_rodent_escape_bowl'])
+def test_upstreams_names_are_known(task):
+  environments.check_task(task)
+
+
+@pytest.mark.parametrize('task, expected', [
+    ('dmc_walker_wlak', 'dmc_walker_walk'), ('walker_walk', 'dmc_walker_walk'),
+    ('dmc_ball_in_cup_catch', 'dmc_cup_catch'),
+    ('dmc_manip_reach_sight', 'dmc_manip_reach_site'),
+    ('atari_pong', 'for example dmc_walker_walk'),
+    ('dmc_point_mass_easy', 'Unknown task'), ('dmc', 'dmc_walker_walk')])
+def test_unknown_tasks_are_refused_with_the_closest(task, expected):
+  with pytest.raises(UsageError) as caught:
+    environments.check_task(task)
+  assert f"'{task}'" in str(caught.value) and expected in str(caught.value)
+  assert '\n' not in str(caught.value)
+
+
+def test_observations_that_upstream_cannot_take_are_named(make):
+  with pytest.raises(UsageError, match='two_touch.*int64'):
+    make(task='dmc_locom_rodent_two_touch')
+
+
+# One environment.
+
+
+def test_frames_are_rendered_and_never_rotated(make):
+  env, = make()
+  assert type(env) is upstream_envs.TimeLimit
+  assert type(env._env) is upstream_envs.NormalizeAction
+  assert type(env._env._env) is upstream_envs.DMC
+  physics = env._env._env._env.physics
+  for step, obs in enumerate([env.reset()] + 3 * [None]):
+    obs = obs or act(env, None, step)
+    assert obs['image'].dtype == np.uint8
+    np.testing.assert_array_equal(
+        obs['image'], physics.render(32, 32, camera_id=0))
+
+
+def test_rotation_is_of_frames_alone(make):
+  clean, = make('eval')
+  shaken, = make('eval', rotate=SHAKEN)
+  for one, two in zip(trajectory(clean), trajectory(shaken), strict=True):
+    assert (one.pop('image') != two.pop('image')).any()
+    assert_equal([one], [two])
+  assert shaken.obs_space == clean.obs_space
+  assert shaken.act_space == clean.act_space
+
+
+def test_training_refuses_rotation(make):
+  with pytest.raises(ValueError, match='Training'):
+    make('train', rotate=SHAKEN)
+  with pytest.raises(UsageError, match='rotate.per'):
+    make('eval', rotate={**SHAKEN, 'per': 'step'})
+
+
+@pytest.mark.parametrize('task', ['dmc_walker_walk', 'dmc_manip_reach_site'])
+def test_seeds_decide_the_first_observations(make, task):
+  np.random.seed(0)
+  first = [env.reset() for env in make(count=2, seed=1, task=task)]
+  np.random.seed(1)
+  again = [env.reset() for env in make(count=2, seed=1, task=task)]
+  assert_equal(first, again)
+  others = [
+      make(seed=2, task=task)[0].reset(),
+      make('eval', seed=1, task=task)[0].reset()]
+  assert len({x['image'].tobytes() for x in first + others}) == 4
+
+
+def test_settings_reach_upstream(make):
+  env, = make(render_size=[24, 40], time_limit=3, action_repeat=4)
+  obs = trajectory(env)
+  assert obs[0]['image'].shape == (24, 40, 3)
+  assert [x['is_last'] for x in obs] == [False, False, False, True]
+  assert env._env._env._action_repeat == 4
+  other, = make(task='dmc_walker_walk', dmc_camera=1, render_size=[24, 40])
+  assert (other.reset()['image'] != obs[0]['image']).any()
+
+
+def test_nothing_is_printed(tmp_path):
+  done = run_script(tmp_path, SCRIPT + """
+from dreamer_idm import environments
+for task in ['cheetah_run', 'locom_rodent_escape_bowl', 'manip_reach_site']:
+  for parallel in ['none', 'process']:
+    env, = environments.make_envs(
+        config(task='dmc_' + task, envs_parallel=parallel), 'train', 1, 0)
+    env.obs_space, env.act_space
+    check(env.reset())
+    env.close()
+""")
+  assert (done.returncode, done.stdout, done.stderr) == (0, '', '')
+
+
+def test_mujoco_gl_stays_the_users(tmp_path):
+  """The one upstream sets is in the way even where it does not exist."""
+  done = run_script(tmp_path, """
+import os
+from dreamer_idm import environments, upstream_envs
+environments.make_env('dmc_walker_walk', 2, (32, 32), -1, 0, 0)
+from dm_control import _render
+print(os.environ['MUJOCO_GL'], _render.BACKEND)
+upstream_envs.DMC('walker_walk')
+print(os.environ['MUJOCO_GL'])
+""", MUJOCO_GL='glfw')  # Builds without a display, though it cannot render.
+  assert done.stdout == 'glfw glfw\negl\n', done.stderr
+
+
+# In this process, or in others.
+
+
+def test_bad_parallelism_is_refused(make):
+  with pytest.raises(UsageError, match="'fork'.*none, thread or process"):
+    make(envs_parallel='fork')
+
+
+@pytest.mark.parametrize('parallel', ['thread', 'process'])
+def test_workers_do_as_the_environment_does(make, parallel, monkeypatch):
+  monkeypatch.delenv('DISPLAY', raising=False)
+  inside, = make('eval', rotate=SHAKEN)
+  outside, = make('eval', rotate=SHAKEN, envs_parallel=parallel)
+  assert outside._strategy == parallel
+  assert outside.obs_space == inside.obs_space
+  assert_equal(trajectory(inside), trajectory(outside))
+
+
+def test_others_are_closed_when_one_fails(make, monkeypatch):
+  closed = []
+
+  def start(*args):
+    if len(started) == 2:
+      raise RuntimeError('no more')
+    started.append(types.SimpleNamespace(close=lambda: closed.append(1)))
+    return started[-1]
+
+  started = []
+  monkeypatch.setattr(workers, 'Worker', start)
+  with pytest.raises(RuntimeError, match='no more'):
+    make(count=3, envs_parallel='process')
+  assert len(closed) == 2
+
+
+# Beside TensorFlow.
+
+
+def test_rendering_beside_tensorflow_in_one_process(tmp_path):
+  done = run_script(tmp_path, SCRIPT + """
+import dreamer_idm.upstream
+import tensorflow as tf
+from dreamer_idm import environments
+env, = environments.make_envs(config(), 'train', 1, 0)
+assert type(env).__name__ == 'TimeLimit'
+check(env.reset())
+
+@tf.function(jit_compile=True)
+def compiled(x):
+  return tf.reduce_sum(tf.tanh(x @ x))
+
+assert abs(float(compiled(tf.eye(8))) - 8 * 0.76159416) < 1e-4
+check(env.step({'action': env.act_space['action'].sample()}))
+assert mapped('self')
+print('end')
+""")
+  assert (done.returncode, done.stdout) == (0, 'end\n'), done.stderr
+
+
+@linux
+def test_rendering_after_tensorflow_is_done_by_another_process(tmp_path):
+  done = run_script(tmp_path, """
+import tensorflow
+print('main')
+""" + SCRIPT + """
+from dreamer_idm import environments, rendering, upstream
+assert not rendering.in_process_is_safe()
+env, = environments.make_envs(config(), 'train', 1, 0)
+check(env.reset())
+check(env.step({'action': env.act_space['action'].sample()}))
+pid = env._process.pid
+assert pid != os.getpid()
+assert mapped('self') and not mapped(pid)
+
+# Upstream's own loop takes it as well.
+driver = upstream.common.Driver([env])
+driver(upstream.common.RandomAgent(env.act_space), steps=2)
+
+from dreamer_idm import workers
+
+class Spy:  # Defined in the main script, which its process must not import.
+  def modules(self):
+    import sys
+    return sorted(sys.modules)
+
+spy = workers.Worker(Spy, 'process')
+modules = spy.call('modules')()
+spy.close()
+assert 'dreamer_idm.workers' in modules
+assert not [x for x in modules if x.split('.')[0] in ('tensorflow', 'keras')]
+assert __spec__ is None and __file__.endswith('script.py')
+env.close()
+print('end')
+""", TF_USE_LEGACY_KERAS='1', MUJOCO_GL=None)
+  assert (done.returncode, done.stdout) == (0, 'main\nend\n'), done.stderr
+
+
+@pytest.mark.parametrize('module', [
+    'environments', 'upstream_envs', 'workers', 'rendering', 'perturbations'])
+def test_no_tensorflow_is_imported(tmp_path, module):
+  done = run_script(tmp_path, f"""
+import sys
+import dreamer_idm.{module}
+print([x for x in sys.modules if 'tensorflow' in x or 'dm_control' in x])
+""")
+  assert done.stdout == '[]\n', done.stderr

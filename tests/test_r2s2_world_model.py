@@ -1,0 +1,127 @@
+import numpy as np
+import tensorflow as tf
+from tensorflow_probability import distributions as tfd
+
+from conftest import chunk
+from conftest import make_agent
+from conftest import small_config
+from dreamer_idm import r2s2_world_model as r2s2
+
+
+def test_kl_equals_the_library_s():
+  random = np.random.RandomState(0)
+  shapes = {'image': (2, 3, 8, 8, 3), 'position': (2, 3, 4)}
+  clean = {k: random.normal(size=s).astype('f') for k, s in shapes.items()}
+  noisy = {k: random.normal(size=s).astype('f') for k, s in shapes.items()}
+  expected = 0
+  for key, shape in shapes.items():
+    dist = lambda x: tfd.Independent(tfd.Normal(x, 1.0), len(shape) - 2)
+    expected += tfd.kl_divergence(dist(clean[key]), dist(noisy[key])).numpy()
+  value = r2s2.decoding_kl(clean, noisy)
+  np.testing.assert_allclose(value, expected, rtol=1e-5)
+
+
+def test_kl_is_float32_whatever_the_precision():
+  clean = {'image': tf.zeros((1, 1, 64, 64, 3), tf.float16)}
+  noisy = {'image': tf.fill((1, 1, 64, 64, 3), tf.constant(9.0, tf.float16))}
+  value = r2s2.decoding_kl(clean, noisy)
+  assert value.dtype == tf.float32
+  # 497,664 is beyond float16's largest number, 65,504.
+  np.testing.assert_allclose(value, [[0.5 * 81 * 64 * 64 * 3]], rtol=1e-6)
+
+
+def test_hinge_counts_only_what_exceeds_the_margin():
+  kl = tf.Variable([[0.5, 2.0], [3.0, 0.1]])
+  with tf.GradientTape() as tape:
+    loss, active = r2s2.hinge(kl, 1.0)
+  np.testing.assert_allclose(loss, (1.0 + 2.0) / 4)
+  np.testing.assert_allclose(active, 0.5)
+  np.testing.assert_allclose(
+      tape.gradient(loss, kl), [[0, 0.25], [0.25, 0]])
+
+
+def test_disturb_adds_noise_of_the_given_size():
+  stoch, deter = tf.ones((100, 1000)), tf.ones((100, 1000), tf.float16)
+  noisy_stoch, noisy_deter = r2s2.disturb(stoch, deter, 0.5, 0.1)
+  assert abs(np.std(noisy_stoch.numpy() - 1) - 0.5) < 0.01
+  assert noisy_deter.dtype == tf.float16
+  noise = noisy_deter.numpy().astype(np.float32) - 1
+  assert abs(np.std(noise) - 0.1) < 0.005
+
+
+def prepared(*flags, **kwargs):
+  agent = make_agent(small_config(*flags, **kwargs))
+  data = {k: tf.constant(v) for k, v in chunk().items()}
+  agent.wm.loss(data)  # Creates the variables.
+  return agent, data
+
+
+def test_constraint_vanishes_without_noise(eager):
+  agent, data = prepared('--idm.sigma_h', 0, '--idm.sigma_s', 0)
+  metrics = agent.wm.loss(data)[-1]
+  assert float(metrics['idm_kl']) == 0
+  assert float(metrics['idm_cst_loss']) == 0
+
+
+def test_constraint_equals_a_second_decode(eager):
+  agent, data = prepared()
+  wm = agent.wm
+  tf.random.set_seed(1)
+  post = wm.loss(data)[2]['post']
+  wm.heads['decoder'](wm.rssm.get_feat(post))
+  tf.random.set_seed(2)
+  loss, metrics = wm.constraint(post)
+  tf.random.set_seed(2)
+  stoch, deter = r2s2.disturb(post['stoch'], post['deter'], 0.1, 0.1)
+  decode = lambda s, h: wm.heads['decoder'](
+      tf.concat([s, h], -1))['image'].mean().numpy()
+  error = decode(stoch, deter) - decode(post['stoch'], post['deter'])
+  kl = 0.5 * (error.astype(np.float64) ** 2).sum((2, 3, 4))
+  np.testing.assert_allclose(loss, kl.mean(), rtol=1e-4)
+  np.testing.assert_allclose(metrics['idm_kl'], kl.mean(), rtol=1e-4)
+
+
+def test_gradients_run_through_both_branches_to_every_part(eager):
+  agent, data = prepared('--idm.cst_scale', 1000)
+  wm = agent.wm
+  with tf.GradientTape() as tape:
+    post = wm.loss(data)[2]['post']
+    wm.heads['decoder'](wm.rssm.get_feat(post))
+    constraint, _ = wm.constraint(post)
+  tape_vars = [
+      wm.encoder.trainable_variables[0], wm.rssm.trainable_variables[0],
+      wm.heads['decoder'].trainable_variables[0]]
+  # A tape serves one gradient call, so all three in one.
+  for grad in tape.gradient(constraint, tape_vars):
+    assert np.abs(grad).max() > 0
+
+
+def test_no_gradient_below_the_margin(eager):
+  agent, data = prepared('--idm.cst_delta', 1e6)
+  wm = agent.wm
+  with tf.GradientTape() as tape:
+    post = wm.loss(data)[2]['post']
+    wm.heads['decoder'](wm.rssm.get_feat(post))
+    loss, metrics = wm.constraint(post)
+  assert float(loss) == 0 and float(metrics['idm_kl_active']) == 0
+  grad = tape.gradient(loss, wm.heads['decoder'].trainable_variables[0])
+  assert np.abs(grad).max() == 0
+
+
+def test_clean_states_are_decoded_once(eager, monkeypatch):
+  agent, data = prepared()
+  calls = []
+  original = r2s2.RememberingDecoder.__call__
+  monkeypatch.setattr(
+      r2s2.RememberingDecoder, '__call__',
+      lambda self, x: calls.append(x) or original(self, x))
+  agent.wm.loss(data)
+  assert len(calls) == 2  # One clean, one disturbed.
+
+
+def test_vector_observations_are_constrained_too(eager):
+  agent, data = prepared(
+      '--rssm.discrete', 0, presets=('dmc_proprio', 'idm'))
+  assert not agent.wm.heads['decoder'].cnn_keys
+  assert agent.wm.heads['decoder'].mlp_keys == ['position', 'speed']
+  assert float(agent.wm.loss(data)[-1]['idm_kl']) > 0
