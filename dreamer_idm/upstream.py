@@ -13,8 +13,8 @@ import sys
 import patches
 from patches import gym_module
 
-from .upstream_path import VERSION  # noqa: F401
 from .upstream_path import directory
+from .upstream_path import VERSION  # noqa: F401
 
 
 def _import(name):

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-
 from conftest import chunk
 from conftest import make_agent
 from conftest import small_config
+
 from dreamer_idm import r2s2_world_model
 from dreamer_idm import upstream
 from dreamer_idm import weighted_actor_critic

@@ -96,7 +96,7 @@ def test_init_std_makes_v1s_standard_deviation():
 def test_upstreams_presets_are_upstreams(name):
   expected = Config(UPSTREAM['defaults']).update(UPSTREAM[name]).flat
   flat = load(f'--configs {name}').flat
-  changed = {'logdir', 'eval_eps', 'precision'}
+  changed = {'logdir', 'eval_eps', 'precision', 'slow_target_fraction'}
   new = set(Config(OURS['defaults']).flat) - changed
   assert set(flat) == set(expected) | new
   assert ({k: v for k, v in flat.items() if k not in new | changed} ==

@@ -1,10 +1,10 @@
 import numpy as np
 import tensorflow as tf
-from tensorflow_probability import distributions as tfd
-
 from conftest import chunk
 from conftest import make_agent
 from conftest import small_config
+from tensorflow_probability import distributions as tfd
+
 from dreamer_idm import r2s2_world_model as r2s2
 
 

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-
 from conftest import chunk
 from conftest import make_agent
 from conftest import small_config
+
 from dreamer_idm import trajectory_evaluator as te
 
 

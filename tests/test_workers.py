@@ -7,7 +7,8 @@ import sys
 import time
 
 import pytest
-from conftest import ROOT, run_script
+from conftest import ROOT
+from conftest import run_script
 
 from dreamer_idm import upstream_envs
 from dreamer_idm import workers
