@@ -52,13 +52,15 @@ class Checkpoints:
     """Writes a checkpoint.
 
     Args:
-      step: int, agent steps; the checkpoint's number.
+      step: int, agent steps; the checkpoint's number. One that is there
+        already stays as it is.
       state: dict of plain data.
       best: bool, whether to replace the best checkpoint as well.
     """
     self._state.value = state
     for which in ['latest'] + ['best'] * best:
-      self._managers[which].save(checkpoint_number=step)
+      if not (self.path(which) or '').endswith(f'-{step}'):
+        self._managers[which].save(checkpoint_number=step)
 
   def path(self, which='latest'):
     """Finds a checkpoint.

@@ -34,8 +34,10 @@ class SeededReplay(upstream.common.Replay):
     Yields:
       dict of arrays [B, L, ...] in the order in which upstream draws them.
     """
-    chunks = self._generate_chunks(length)
     while True:
+      # Upstream's generator draws one sequence ahead. A new one per batch
+      # makes the batches depend on the random state alone, which is saved.
+      chunks = self._generate_chunks(length)
       drawn = [next(chunks) for _ in range(batch)]
       yield {k: np.stack([x[k] for x in drawn]) for k in drawn[0]}
 

@@ -13,6 +13,7 @@ import io
 import json
 import os
 import re
+import signal
 import time
 
 import numpy as np
@@ -54,6 +55,8 @@ def run(config):
         f'Cannot write to the logdir {logdir}: {error.strerror}. '
         'Choose another with --logdir.') from error
   rendering.choose_backend()
+  # Clusters say goodbye with SIGTERM; it ends a run as Ctrl-C does.
+  signal.signal(signal.SIGTERM, signal.default_int_handler)
   gpus = runtime.configure(config.precision, config.threads, config.jit)
   training = Training(config, logdir, gpus)
   try:
@@ -210,9 +213,6 @@ class Training:
       np_state, replay_state = self.saved['random']
       experience.set_random_state(np.random, np_state)
       self.replay.random_state = replay_state
-      self.batches = self.replay.batches(
-          config.dataset.batch * config.batch_multiplier,
-          config.dataset.length)
       self.progress.note(
           f'Resumed at env step {self.env_step:,} after {self.updates:,} '
           'updates.')

@@ -35,6 +35,18 @@ def gone(pid, seconds=10):
   return False
 
 
+@pytest.fixture(autouse=True)
+def alarm():
+  """Ends a test that waits for ever, which is how most of them can fail."""
+  def ring(*_):
+    raise TimeoutError
+  before = signal.signal(signal.SIGALRM, ring)
+  signal.alarm(60)
+  yield
+  signal.alarm(0)
+  signal.signal(signal.SIGALRM, before)
+
+
 @pytest.fixture
 def start():
   """Starts workers, ended after the test."""
