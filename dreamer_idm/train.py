@@ -237,7 +237,7 @@ class Training:
         f'An update takes {seconds:.2g}s: the {updates:,.0f} updates of this '
         f'run will take about {progress.duration(updates * seconds)}, acting '
         'and evaluation not counted.')
-    if not self.gpus:
+    if not self.gpus and updates * seconds > 4 * 3600:
       text += ' No GPU was found; --configs cpu is made for that.'
     self.progress.note(text)
 

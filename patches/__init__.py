@@ -39,6 +39,8 @@ def after_upstream(common):
   from . import adam
   from . import episode_count
   from . import gif
+  from . import trunc_normal
   adam.apply(common)
   episode_count.apply(common)
   gif.apply(common)
+  trunc_normal.apply(common)

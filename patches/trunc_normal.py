@@ -1,0 +1,20 @@
+"""tensorflow-probability warns about upstream's truncated normal.
+
+Broken: upstream's `TruncNormalDist` redefines `__init__` and inherits the
+description of its parameters, for which every instance logs a warning of
+thirty lines. The parameters that it describes are the right ones.
+Since: tensorflow-probability 0.12.
+Mends: the class has the description as its own.
+Can go: when upstream's class defines `_parameter_properties`.
+"""
+
+
+def apply(common):
+  """Gives upstream's class the description that it would inherit.
+
+  Args:
+    common: dreamerv2's imported `common` package.
+  """
+  cls = common.dists.TruncNormalDist
+  cls._parameter_properties = classmethod(
+      cls.__base__._parameter_properties.__func__)
