@@ -1,6 +1,8 @@
 """What a person sees of a training: a bar, or a line a minute."""
 
+import contextlib
 import sys
+import threading
 import time
 
 import tqdm
@@ -84,6 +86,27 @@ class Progress:
     if now - self._shown >= self._interval:
       self._shown = now
       print(self._line(now, doing), file=self._stream, flush=True)
+
+  @contextlib.contextmanager
+  def during(self, doing):
+    """Context of one long call, in which nothing else could call `tick`.
+
+    Args:
+      doing: str, what is going on.
+    """
+    over = threading.Event()
+
+    def beat():
+      while not over.wait(1):
+        self.tick(doing=doing)
+
+    thread = threading.Thread(target=beat, daemon=True)
+    thread.start()
+    try:
+      yield
+    finally:
+      over.set()
+      thread.join()
 
   def close(self):
     """Takes the bar down."""

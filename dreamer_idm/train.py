@@ -193,7 +193,8 @@ class Training:
       Agent = upstream.agent.Agent
     self.progress.note('Building the agent and tracing its update.')
     env = self.envs[0]
-    with contextlib.redirect_stdout(io.StringIO()):
+    with self.progress.during('tracing'), contextlib.redirect_stdout(
+        io.StringIO()):
       self.agent = Agent(config, env.obs_space, env.act_space, self.step)
       self.checkpoints = checkpoints.Checkpoints(
           self.logdir / 'checkpoints', self.agent, config.checkpoints)
@@ -201,11 +202,9 @@ class Training:
       self.latent = self.agent.wm.rssm.initial(
           config.dataset.batch * config.batch_multiplier)
       began = time.time()
-      if self.saved is None:
-        self._update()
-      else:
-        # Variables appear with the first update; this one is undone.
-        self._update()
+      self._update()
+      if self.saved is not None:
+        # Variables appear with the first update, which is then undone.
         self.metrics.clear()
         self.updates = self.saved['updates']
         self.checkpoints.restore()
@@ -312,7 +311,7 @@ class Training:
       self.logger.scalar(f'{name}_return_std', returns.std())
       self.logger.scalar(f'{name}_length', len(episode['reward']) - 1)
       for key in config.log_keys_video:
-        if key in episode and self.agent.wm.encoder.cnn_keys:
+        if key in episode:
           self.logger.video(f'{name}_policy_{key}', episode[key])
           if name == 'eval':
             pictures.policy_video(

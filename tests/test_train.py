@@ -9,10 +9,10 @@ import time
 
 import numpy as np
 import pytest
-from PIL import Image
-
 from conftest import ROOT
 from conftest import SMALL
+from PIL import Image
+
 from dreamer_idm import config as config_lib
 
 DEBUG = ['--configs', 'dmc', 'idm', 'debug']
@@ -23,8 +23,9 @@ EACH = [
 
 
 def command(logdir, *flags):
+  presets = [] if '--configs' in flags else DEBUG
   return [
-      sys.executable, str(ROOT / 'run.py'), *DEBUG, '--logdir', str(logdir),
+      sys.executable, str(ROOT / 'run.py'), *presets, '--logdir', str(logdir),
       *flags]
 
 
@@ -194,6 +195,18 @@ def test_resuming_restores_all_that_can_be(tmp_path, capsys):
   finally:
     first.close()
     second.close()
+
+
+def test_vector_observations(tmp_path):
+  process = run(
+      tmp_path, '--configs', 'dmc', 'dmc_proprio', 'idm', 'debug', '--steps',
+      '110', '--prefill', '100')
+  assert process.returncode == 0, process.stdout + process.stderr
+  assert process.stderr == ''
+  rows = metrics(tmp_path)
+  assert any(x.get('idm_kl', 0) > 0 for x in rows)
+  assert not any('eval_rotated_return' in x for x in rows)
+  assert not list(tmp_path.glob('reconstruction*'))
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason='root may write anywhere')
