@@ -16,6 +16,7 @@ test: .venv/ready
 
 lint: .venv/ready
 	$(PY) -m ruff check .
+	$(PY) -m mypy
 
 .venv/ready: requirements.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; (3, 10) <= v <= (3, 12) or sys.exit("error: Python 3.10 to 3.12 is needed, %s is %d.%d: try make PYTHON=python3.11" % (sys.executable, *v))'

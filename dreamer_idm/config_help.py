@@ -131,7 +131,7 @@ def _comment(lines, row):
   behind = lines[row].partition(' #')[2].strip()
   if behind:
     return behind
-  above = []
+  above: list[str] = []
   while row and lines[row - 1].lstrip().startswith('#'):
     row -= 1
     above.insert(0, lines[row].strip(' #'))

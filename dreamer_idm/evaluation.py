@@ -43,7 +43,8 @@ def evaluate(agent, env, episodes, on_step=None):
     float64 [episodes], undiscounted returns; and the first episode, a dict
     of arrays [T + 1, ...].
   """
-  returns, first = [], []
+  returns: list[float] = []
+  first: list[dict] = []
 
   def on_episode(episode):
     returns.append(episode['reward'].astype(np.float64).sum())

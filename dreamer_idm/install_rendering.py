@@ -26,11 +26,10 @@ def main():
     return 2
   packages = rendering.PACKAGES['egl'].split()
   print(f'Nothing here can render yet: installing {" ".join(packages)}.')
-  quiet = {'stdout': subprocess.DEVNULL}
-  subprocess.run(['apt-get', 'update'], check=False, **quiet)
-  subprocess.run(
-      ['apt-get', 'install', '-y', '--no-install-recommends', *packages],
-      check=False, **quiet)
+  install = ['install', '-y', '--no-install-recommends', *packages]
+  for words in (['update'], install):
+    subprocess.run(
+        ['apt-get', *words], stdout=subprocess.DEVNULL, check=False)
   # In a new process: this one has its answer cached.
   return subprocess.run(
       [sys.executable, '-c', 'from dreamer_idm import rendering; print('

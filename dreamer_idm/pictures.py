@@ -106,7 +106,7 @@ def reconstruction(video, path, size, sequences=2, every=5, scale=2):
   image = np.clip(255 * np.concatenate(strips, 0), 0, 255).astype(np.uint8)
   image = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
   image = image.resize(
-      (image.width * scale, image.height * scale), Image.NEAREST)
+      (image.width * scale, image.height * scale), Image.Resampling.NEAREST)
   _save(path, lambda f: image.save(f, format='PNG'))
 
 

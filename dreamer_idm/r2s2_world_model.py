@@ -74,7 +74,7 @@ def hinge(kl, delta):
 class _Last:
   """Holds a decoding for its reader; a plain object, so never a variable."""
 
-  dists = None
+  dists: dict = {}
 
 
 class RememberingDecoder(upstream.common.Decoder):
@@ -110,7 +110,7 @@ class RememberingDecoder(upstream.common.Decoder):
     Returns:
       dict of float tensors [..., *shape of the key].
     """
-    dists, self._last.dists = self._last.dists, None
+    dists, self._last.dists = self._last.dists, {}
     return {k: v.mean() for k, v in dists.items()}
 
 

@@ -54,11 +54,11 @@ def choose_backend():
     if reasons[name] is None:
       os.environ['MUJOCO_GL'] = name
       return name
-  reasons = '; '.join(f'{k}: {v}' for k, v in reasons.items())
+  tried = '; '.join(f'{k}: {v}' for k, v in reasons.items())
   raise UsageError(
       f'Nothing here can render. Install either EGL or OSMesa, on Debian or '
       f'Ubuntu: apt-get install {PACKAGES["egl"]}, or apt-get install '
-      f'{PACKAGES["osmesa"]}. ({reasons})')
+      f'{PACKAGES["osmesa"]}. ({tried})')
 
 
 def in_process_is_safe():

@@ -188,14 +188,16 @@ class Training:
   def _build(self):
     config = self.config
     if config.agent == 'idm':
-      from .agent import IDMAgent as Agent
+      from .agent import IDMAgent
+      agent_class = IDMAgent
     else:
-      Agent = upstream.agent.Agent
+      agent_class = upstream.agent.Agent
     self.progress.note('Building the agent and tracing its update.')
     env = self.envs[0]
     with self.progress.during('tracing'), contextlib.redirect_stdout(
         io.StringIO()):
-      self.agent = Agent(config, env.obs_space, env.act_space, self.step)
+      self.agent = agent_class(
+          config, env.obs_space, env.act_space, self.step)
       self.checkpoints = checkpoints.Checkpoints(
           self.logdir / 'checkpoints', self.agent, config.checkpoints)
       # An explicit first state, lest the update be traced twice.

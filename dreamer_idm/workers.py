@@ -135,7 +135,7 @@ def _main_hidden():
   # A spawned process imports the parent's main script again, with all that
   # the script does and imports, TensorFlow for one. Ours needs none of it.
   main = vars(sys.modules['__main__'])
-  before = {k: main[k] for k in ('__spec__', '__file__') if k in main}
+  before: dict = {k: main[k] for k in ('__spec__', '__file__') if k in main}
   main.update({k: None for k in before})
   try:
     yield
