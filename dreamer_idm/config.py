@@ -9,6 +9,7 @@ help and mistakes answer at once.
 import functools
 import os
 import pathlib
+import re
 
 import ruamel.yaml
 
@@ -25,6 +26,12 @@ from .upstream_config import Flags
 
 OURS = pathlib.Path(__file__).resolve().parents[1] / 'configs.yaml'
 UPSTREAM = upstream_path.directory() / 'configs.yaml'
+# A run's checkpoint and replay fit no other values of these keys.
+FIXED = re.compile(
+    r'(agent|task|action_repeat|render_size|precision|pred_discount|'
+    r'slow_target|expl_behavior|idm\.evaluator|'
+    r'(rssm|encoder|decoder|\w+_head|idm\.eva_head|actor|critic)\..*|'
+    r'(\w+|idm\.eva)_opt\.opt)')
 WITHOUT = ('dmc',)  # The presets if none is named.
 
 
@@ -91,7 +98,40 @@ def save(config, path):
   except OSError as error:
     temporary.unlink(missing_ok=True)
     raise UsageError(
-        f'cannot write {path}: {error.strerror or error}') from error
+        f'cannot write {path}: {error.strerror or error}; choose another '
+        'folder with --logdir') from error
+
+
+def check_resumable(config, path):
+  """Checks that a run can go on with this config.
+
+  Args:
+    config: upstream's Config.
+    path: pathlib.Path of the run's config.yaml; it need not exist.
+
+  Raises:
+    UsageError: if networks, task or precision are not the run's; names the
+      keys. Everything else may change between two parts of a run.
+  """
+  if not path.exists():
+    return
+  try:
+    before = Config(ruamel_yaml.safe_load(path.read_text('utf-8'))).flat
+  except Exception as error:
+    raise UsageError(
+        f'cannot read {path}, the config of the run that is there: mend it, '
+        'or choose another folder with --logdir') from error
+  flat = config.flat
+  other = [
+      f'{k} {before.get(k)} (now {flat.get(k)})'
+      for k in sorted({*before, *flat})
+      if FIXED.fullmatch(k) and before.get(k) != flat.get(k)]
+  if other:
+    other[5:] = [f'and {len(other) - 5} more'] if len(other) > 5 else []
+    raise UsageError(
+        f'the run in {path.parent} has other settings than asked for: '
+        f'{", ".join(other)}; use them again, or choose another folder with '
+        '--logdir')
 
 
 def help_text(everything=False):

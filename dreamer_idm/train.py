@@ -47,13 +47,9 @@ def run(config):
     KeyboardInterrupt: after a checkpoint was written.
   """
   logdir = config_lib.logdir(config)
-  try:
-    logdir.mkdir(parents=True, exist_ok=True)
-    config_lib.save(config, logdir / 'config.yaml')
-  except OSError as error:
-    raise UsageError(
-        f'Cannot write to the logdir {logdir}: {error.strerror}. '
-        'Choose another with --logdir.') from error
+  if (logdir / 'checkpoints').exists():
+    config_lib.check_resumable(config, logdir / 'config.yaml')
+  config_lib.save(config, logdir / 'config.yaml')
   rendering.choose_backend()
   # Clusters say goodbye with SIGTERM; it ends a run as Ctrl-C does.
   signal.signal(signal.SIGTERM, signal.default_int_handler)

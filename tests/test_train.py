@@ -110,6 +110,16 @@ def test_a_finished_run_goes_on_with_more_steps(twice):
       x.name for x in (logdir / 'train_episodes').iterdir()}
 
 
+def test_a_run_does_not_go_on_with_other_networks(twice):
+  folder, _ = twice
+  before = (folder / 'first' / 'config.yaml').read_bytes()
+  process = run(folder / 'first', *EACH, '--rssm.deter', '20')
+  assert process.returncode == 2
+  assert process.stderr.count('\n') == 1
+  assert 'rssm.deter 16 (now 20)' in process.stderr
+  assert (folder / 'first' / 'config.yaml').read_bytes() == before
+
+
 def test_interrupted_run_saves_and_resumes_where_it_was(tmp_path):
   process = subprocess.Popen(
       command(tmp_path, '--steps', '1e5'), stdout=subprocess.PIPE,
