@@ -139,6 +139,11 @@ class Training:
     Raises:
       KeyboardInterrupt: after a checkpoint was written.
     """
+    if self.step >= self.config.steps:
+      self.progress.note(
+          f'This run is complete at env step {self.env_step:,}; raise --steps '
+          '(agent steps) to go on.')
+      return
     self._prefill()
     self._build()
     try:

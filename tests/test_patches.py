@@ -30,6 +30,7 @@ import contextlib
 import ctypes
 import io
 import json
+import logging
 import sys
 
 def tell(name, found):
@@ -82,6 +83,7 @@ from patches import adam
 from patches import gym_module
 from patches import mixed_precision
 from patches import ruamel_yaml
+from patches import trunc_normal
 import dreamer_idm
 import tensorflow as tf
 tell('symbols', symbols_are_global())
@@ -136,6 +138,21 @@ tell('others see', [
     tf.optimizers.Adam is tf.keras.optimizers.legacy.Adam,
     common.tfutils.tf.optimizers.Adam is tf.keras.optimizers.legacy.Adam,
     common.tfutils.tf.function is tf.function])
+
+def truncated_normal():
+  # What is logged, and the mean and shape of a batch.
+  heard = io.StringIO()
+  logger, handler = logging.getLogger(), logging.StreamHandler(heard)
+  logger.addHandler(handler)
+  dist = common.dists.TruncNormalDist(
+      tf.constant([-0.5, 0.0]), tf.ones(2), -1, 1)
+  shape = dist.batch_shape.as_list()
+  logger.removeHandler(handler)
+  return heard.getvalue(), shape, float(dist.mean()[1])
+
+tell('noise without trunc_normal', truncated_normal())
+trunc_normal.apply(common)
+tell('truncated normal', truncated_normal())
 """
 
 # A user's own program, with TensorFlow first and a module in the way.
@@ -344,6 +361,14 @@ def test_adam_is_one_operation(mended):
   assert fast == pytest.approx(slow, rel=1e-5) == pytest.approx(1.9, rel=1e-3)
   assert variables == 3  # Two moments and the count of steps.
   assert mended['others see'] == [False, True, True]
+
+
+def test_trunc_normal_is_described_by_what_it_inherits(mended):
+  warning, *before = mended['noise without trunc_normal']
+  silence, *after = mended['truncated normal']
+  assert 'TruncNormalDist' in warning and '_parameter_properties' in warning
+  assert silence == ''
+  assert after == before == [[2], 0.0]
 
 
 def episode(steps):

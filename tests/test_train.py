@@ -110,6 +110,16 @@ def test_a_finished_run_goes_on_with_more_steps(twice):
       x.name for x in (logdir / 'train_episodes').iterdir()}
 
 
+def test_a_complete_run_says_so_and_stays_as_it_is(twice):
+  folder, _ = twice
+  before = metrics(folder / 'first')
+  process = run(folder / 'first', *EACH)
+  assert process.returncode == 0
+  line, = process.stdout.splitlines()
+  assert line.startswith('This run is complete at env step 240;')
+  assert metrics(folder / 'first') == before
+
+
 def test_a_run_does_not_go_on_with_other_networks(twice):
   folder, _ = twice
   before = (folder / 'first' / 'config.yaml').read_bytes()
