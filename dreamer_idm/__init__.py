@@ -15,7 +15,11 @@ __all__ = ['IDMAgent', 'load_config']
 
 def __getattr__(name):
   if name == 'IDMAgent':
-    from .agent import IDMAgent
+    try:
+      from .agent import IDMAgent
+    except AttributeError as error:
+      # `from dreamer_idm import` would take it for a missing name.
+      raise ImportError(f'dreamer_idm cannot be imported: {error}') from error
     return IDMAgent
   if name == 'load_config':
     from .config import load

@@ -24,14 +24,14 @@ from .errors import UsageError
 from .upstream_config import Config
 from .upstream_config import Flags
 
-OURS = pathlib.Path(__file__).resolve().parents[1] / 'configs.yaml'
+# A link to the one beside run.py, so that an installed package has it too.
+OURS = (pathlib.Path(__file__).parent / 'configs.yaml').resolve()
 UPSTREAM = upstream_path.directory() / 'configs.yaml'
 # A run's checkpoint and replay fit no other values of these keys.
 FIXED = re.compile(
-    r'(agent|task|action_repeat|render_size|precision|pred_discount|'
-    r'slow_target|expl_behavior|idm\.evaluator|'
-    r'(rssm|encoder|decoder|\w+_head|idm\.eva_head|actor|critic)\..*|'
-    r'(\w+|idm\.eva)_opt\.opt)')
+    r'agent|method|seed|task|action_repeat|render_size|precision|'
+    r'pred_discount|slow_target|expl_behavior|batch_multiplier|'
+    r'(rssm|encoder|decoder|\w+_head|actor|critic|idm)\..*|\w+_opt\.opt')
 WITHOUT = ('dmc',)  # The presets if none is named.
 
 
@@ -110,8 +110,8 @@ def check_resumable(config, path):
     path: pathlib.Path of the run's config.yaml; it need not exist.
 
   Raises:
-    UsageError: if networks, task or precision are not the run's; names the
-      keys. Everything else may change between two parts of a run.
+    UsageError: if the arm, the task, the networks or the precision are not
+      the run's; names the keys. All else may change on the way.
   """
   if not path.exists():
     return

@@ -189,11 +189,16 @@ def _idm_conflicts(config):
     yield (
         f'IDM needs Gaussian latents, but rssm.discrete is {discrete}: add '
         '--rssm.discrete 0 --rssm.stoch 30, or begin with --configs dmc')
-  decoder = config.decoder
-  if config.agent == 'idm' and idm.cst_scale and _matches_nothing(decoder):
+  if config.agent == 'idm' and config.expl_behavior != 'greedy':
     yield (
-        'the decoding constraint needs something decoded: use '
-        '--decoder.cnn_keys image, or --idm.cst_scale 0')
+        f'IDM acts greedily: --expl_behavior {config.expl_behavior} needs '
+        '--agent dreamer')
+  decoder = config.decoder
+  if config.agent == 'idm' and idm.cst_scale and (
+      _matches_nothing(decoder) or 'decoder' not in config.grad_heads):
+    yield (
+        'the decoding constraint needs something decoded and decoder among '
+        'grad_heads: use --decoder.cnn_keys image, or --idm.cst_scale 0')
 
 
 def _matches_nothing(coder):

@@ -1,5 +1,7 @@
 """Upstream's replay, with a seed and with a past that can be returned to."""
 
+import pathlib
+
 import numpy as np
 
 from . import upstream
@@ -32,7 +34,7 @@ class SeededReplay(upstream.common.Replay):
       length: int L.
 
     Yields:
-      dict of arrays [B, L, ...] in the order in which upstream draws them.
+      dict of arrays [B, L, ...], drawn by upstream's method.
     """
     while True:
       # Upstream's generator draws one sequence ahead. A new one per batch
@@ -40,6 +42,33 @@ class SeededReplay(upstream.common.Replay):
       chunks = self._generate_chunks(length)
       drawn = [next(chunks) for _ in range(batch)]
       yield {k: np.stack([x[k] for x in drawn]) for k in drawn[0]}
+
+  def forget_unfinished(self):
+    """Drops the episodes under way, for when their environments start over.
+
+    Upstream would put the next episode's steps behind them, as one episode.
+    """
+    self._ongoing_eps.clear()
+
+  @property
+  def loaded(self):
+    """File names of the episodes in memory, in the order of drawing."""
+    return [pathlib.Path(x).name for x in self._complete_eps]
+
+  def keep(self, names):
+    """Puts the episodes in memory into a given order and drops all others.
+
+    Files only tell the second of their making; which episode a random number
+    picks depends on the exact order.
+
+    Args:
+      names: list of str from `loaded`.
+    """
+    found = {pathlib.Path(k).name: k for k in self._complete_eps}
+    self._complete_eps = {
+        found[x]: self._complete_eps[found[x]] for x in names if x in found}
+    lengths = [len(x['action']) - 1 for x in self._complete_eps.values()]
+    self._loaded_episodes, self._loaded_steps = len(lengths), sum(lengths)
 
   @property
   def random_state(self):

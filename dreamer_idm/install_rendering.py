@@ -9,8 +9,11 @@ from . import rendering
 from .errors import UsageError
 
 
-def main():
+def main(install=True):
   """Checks rendering; as root on Debian, installs what is missing.
+
+  Args:
+    install: bool, whether to install anything.
 
   Returns:
     int exit code, 0 if environments can render.
@@ -21,21 +24,21 @@ def main():
   except UsageError as error:
     reason = error
   root = hasattr(os, 'geteuid') and os.geteuid() == 0
-  if not root or not shutil.which('apt-get') or os.environ.get('MUJOCO_GL'):
+  able = root and shutil.which('apt-get') and not os.environ.get('MUJOCO_GL')
+  if not install or not able:
     print(f'error: {reason}', file=sys.stderr)
     return 2
   packages = rendering.PACKAGES['egl'].split()
   print(f'Nothing here can render yet: installing {" ".join(packages)}.')
-  install = ['install', '-y', '--no-install-recommends', *packages]
-  for words in (['update'], install):
+  for words in (['update'], ['install', '-y', *packages]):
     subprocess.run(
-        ['apt-get', *words], stdout=subprocess.DEVNULL, check=False)
+        ['apt-get', *words], stdout=subprocess.DEVNULL, check=False,
+        env={**os.environ, 'DEBIAN_FRONTEND': 'noninteractive'})
   # In a new process: this one has its answer cached.
   return subprocess.run(
-      [sys.executable, '-c', 'from dreamer_idm import rendering; print('
-       'f"Rendering works ({rendering.choose_backend()}).")'],
+      [sys.executable, '-m', 'dreamer_idm.install_rendering', 'check'],
       check=False).returncode
 
 
 if __name__ == '__main__':
-  sys.exit(main())
+  sys.exit(main(install='check' not in sys.argv))

@@ -81,6 +81,9 @@ class Progress:
     if self._bar is not None:
       self._bar.set_postfix_str(
           ' '.join([*self._numbers(), doing or '']), refresh=False)
+      if time.time() - self._shown >= 0.5:
+        self._shown = time.time()
+        self._bar.refresh()
       return
     now = time.time()
     if now - self._shown >= self._interval:

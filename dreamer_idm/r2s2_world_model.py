@@ -99,8 +99,8 @@ class RememberingDecoder(upstream.common.Decoder):
       dict of distributions, as upstream's.
     """
     dists = super().__call__(features)
-    # No operation is added here: with the constraint off, the graph, and with
-    # it the seed of every random operation, stays upstream's.
+    # The means are left to the reader: with the constraint off, the graph
+    # stays upstream's.
     self._last.dists = dists
     return dists
 

@@ -9,6 +9,7 @@ keeps to the ones of a run that was never interrupted.
 
 import collections
 import contextlib
+import fcntl
 import io
 import json
 import os
@@ -44,12 +45,18 @@ def run(config):
 
   Raises:
     UsageError: if the settings, the machine or the logdir do not allow it.
-    KeyboardInterrupt: after a checkpoint was written.
+    KeyboardInterrupt: when interrupted; what was trained is saved.
   """
   logdir = config_lib.logdir(config)
-  if (logdir / 'checkpoints').exists():
+  if (logdir / 'checkpoints' / 'latest' / 'checkpoint').exists():
     config_lib.check_resumable(config, logdir / 'config.yaml')
-  config_lib.save(config, logdir / 'config.yaml')
+  with _locked(logdir):
+    config_lib.save(config, logdir / 'config.yaml')
+    _run(config, logdir)
+  return logdir
+
+
+def _run(config, logdir):
   rendering.choose_backend()
   # Clusters say goodbye with SIGTERM; it ends a run as Ctrl-C does.
   signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -59,7 +66,27 @@ def run(config):
     training.run()
   finally:
     training.close()
-  return logdir
+
+
+@contextlib.contextmanager
+def _locked(logdir):
+  # Two runs in one folder would undo each other's. The lock is the kernel's,
+  # so that it goes with its process, however that ends.
+  try:
+    logdir.mkdir(parents=True, exist_ok=True)
+    file = (logdir / 'lock').open('w')
+  except OSError as error:
+    raise UsageError(
+        f'cannot write to {logdir}: {error.strerror}; choose another folder '
+        'with --logdir') from error
+  with file:
+    try:
+      fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+      raise UsageError(
+          f'another run is at work in {logdir}: wait for it, or choose '
+          'another folder with --logdir') from error
+    yield
 
 
 class Training:
@@ -83,6 +110,9 @@ class Training:
     self.step = common.Counter(start)
     self.updates = saved['updates'] if saved else 0
     self.best = saved['best'] if saved else None
+    # Agent step of the last evaluation; updates of pretraining still to do.
+    self.evaluated = saved['evaluated'] if saved else None
+    self.to_pretrain = saved['to_pretrain'] if saved else config.pretrain
     self.replay = self._open_replay(seed)
     self.batches = self.replay.batches(
         config.dataset.batch * config.batch_multiplier, config.dataset.length)
@@ -99,9 +129,12 @@ class Training:
       late = experience.set_aside(directory, kept)
     if late:
       self.progress.note(
-          f'{late} episodes from after the last checkpoint set aside in '
+          f'{late} episodes that no checkpoint knows of set aside in '
           f'{directory} (*.after_checkpoint).')
-    return experience.SeededReplay(directory, seed, **self.config.replay)
+    replay = experience.SeededReplay(directory, seed, **self.config.replay)
+    if self.saved:
+      replay.keep(self.saved['loaded'])
+    return replay
 
   def _open_logs(self, start):
     path = self.logdir / 'metrics.jsonl'
@@ -137,9 +170,9 @@ class Training:
     """Prefills, builds, resumes and trains to the end.
 
     Raises:
-      KeyboardInterrupt: after a checkpoint was written.
+      KeyboardInterrupt: when interrupted; what was trained is saved.
     """
-    if self.step >= self.config.steps:
+    if self.step >= self.config.steps and self.evaluated == int(self.step):
       self.progress.note(
           f'This run is complete at env step {self.env_step:,}; raise --steps '
           '(agent steps) to go on.')
@@ -147,8 +180,7 @@ class Training:
     self._prefill()
     self._build()
     try:
-      if self.saved is None:
-        self._pretrain()
+      self._pretrain()
       self.driver.on_step(lambda transition, worker: self._on_step())
       self._loop()
     except KeyboardInterrupt:
@@ -180,6 +212,7 @@ class Training:
       random_agent = common.RandomAgent(self.envs[0].act_space)
       self.driver(random_agent, steps=max(0, missing), episodes=1)
       self.driver.reset()
+      self.replay.forget_unfinished()
     if not self.replay.stats['loaded_episodes']:
       raise UsageError(
           'No random episode is as long as replay.minlen '
@@ -225,9 +258,10 @@ class Training:
         config.dataset.batch * config.batch_multiplier)
 
   def _pretrain(self):
-    began, count = time.time(), self.config.pretrain
+    began, count = time.time(), self.to_pretrain
     for index in range(count):
       self._update()
+      self.to_pretrain -= 1
       self.progress.tick(doing=f'pretraining {index + 1} of {count}')
       if index + 1 == min(10, count):
         self._forecast((time.time() - began) / (index + 1))
@@ -245,14 +279,17 @@ class Training:
 
   def _loop(self):
     config = self.config
-    if self.saved is None:
-      self._evaluate()
-    while self.step < config.steps:
-      due = (int(self.step) // config.eval_every + 1) * config.eval_every
+    while True:
+      step, last = int(self.step), int(config.steps)
+      due = step % config.eval_every == 0 or step >= last
+      if self.evaluated is None or (due and self.evaluated != step):
+        self._evaluate()
+      if step >= last:
+        break
+      following = (step // config.eval_every + 1) * config.eval_every
       self.driver(
           evaluation.act(self.agent, 'explore'),
-          steps=int(min(due, config.steps)) - int(self.step))
-      self._evaluate()
+          steps=min(following, last) - step)
     self.progress.note(f'Done. Results are in {self.logdir}: ' + ', '.join(
         x.name for x in sorted(self.logdir.iterdir())
         if x.suffix in ('.png', '.gif', '.jsonl')))
@@ -270,13 +307,12 @@ class Training:
       for _ in range(config.train_steps):
         self._update()
     if step % config.log_every == 0:
-      self._log_metrics()
-      self.logger.write(fps=True)
+      self._log_metrics(fps=True)
 
   def _tick(self):
     self.progress.tick(self.env_step)
 
-  def _log_metrics(self):
+  def _log_metrics(self, fps=False):
     for name, values in self.metrics.items():
       if values:
         self.logger.scalar(name, np.array(values, np.float64).mean())
@@ -284,7 +320,7 @@ class Training:
     self.logger.scalar('env_step', self.env_step)
     self.logger.scalar('agent_step', int(self.step))
     self.logger.scalar('updates', self.updates)
-    self.logger.write()
+    self.logger.write(fps)
 
   def _on_episode(self, episode):
     score = episode['reward'].astype(np.float64).sum()
@@ -321,6 +357,7 @@ class Training:
                 episode[key], self.logdir / 'policy.gif')
     self._report()
     self._log_metrics()
+    self.evaluated = int(self.step)
     runs = {config.method: self.logdir}
     pictures.learning_curve(
         runs, self.logdir / 'learning_curve.png',
@@ -353,7 +390,10 @@ class Training:
         'step': int(self.step),
         'updates': self.updates,
         'best': self.best,
+        'evaluated': self.evaluated,
+        'to_pretrain': self.to_pretrain,
         'episodes': experience.names(self.logdir / 'train_episodes'),
+        'loaded': self.replay.loaded,
         'random': [
             experience.plain_random_state(np.random),
             self.replay.random_state],

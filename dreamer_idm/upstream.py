@@ -8,6 +8,7 @@ uses the same modules, hence the same classes.
 
 import contextlib
 import importlib
+import pathlib
 import sys
 
 import patches
@@ -20,8 +21,8 @@ from .upstream_path import VERSION  # noqa: F401
 def _import(name):
   home = directory()
   if name in sys.modules:
-    found = str(getattr(sys.modules[name], '__file__', None))
-    if not found.startswith(str(home)):
+    found = getattr(sys.modules[name], '__file__', None) or 'elsewhere'
+    if home not in pathlib.Path(found).parents:
       raise ImportError(
           f"dreamerv2 imports its own '{name}' under that top-level name, but "
           f"another '{name}' is already imported from {found}: rename it, or "

@@ -1,7 +1,8 @@
-"""`tf.optimizers.Adam` no longer behaves as upstream's `Optimizer` expects.
+"""`tf.optimizers.Adam` is no longer the optimizer upstream was written for.
 
-Broken: the rewritten Keras optimizers have a `variables` that is no longer
-callable, and no `experimental_aggregate_gradients`.
+Broken: nothing crashes with tf-keras, but the rewritten optimizers update each
+variable by a dozen small operations where the old ones use a fused one, so
+that the graph is several times as large and the step takes longer.
 Since: TensorFlow 2.11.
 Mends: inside upstream's `tfutils` alone, `tf.optimizers` are the legacy ones;
 the rest of the program sees TensorFlow as it is.

@@ -50,6 +50,7 @@ class _Quietly(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     return spec
 
   def exec_module(self, module):
+    module.__spec__.loader = module.__loader__ = self._loader
     with kept_back():
       self._loader.exec_module(module)
       # Asked for the first time, a machine without a GPU complains as well.

@@ -2,9 +2,10 @@
 
 Broken: upstream's `TruncNormalDist` redefines `__init__` and inherits the
 description of its parameters, for which every instance logs a warning of
-thirty lines. The parameters that it describes are the right ones.
+thirty lines. Only slicing and copying a distribution use the description, which
+upstream never does.
 Since: tensorflow-probability 0.12.
-Mends: the class has the description as its own.
+Mends: the class has the description as its own, which ends the warning.
 Can go: when upstream's class defines `_parameter_properties`.
 """
 

@@ -83,6 +83,17 @@ def test_extend_puts_originals_first_and_tiles_is_terminal():
   np.testing.assert_array_equal(start['mean'][2:4], post['mean'])
 
 
+def test_extend_hands_on_its_settings():
+  post = posterior(20, 50, 50, 50)
+  settings = type('S', (), dict(
+      copies=1, sigma_h=0.2, sigma_s=0.7, stoch_mode='add'))
+  start, _ = derived_memory.extend(
+      tensors(post), tf.zeros((20, 50), tf.bool), settings)
+  for key, sigma in [('deter', 0.2), ('stoch', 0.7)]:
+    noise = start[key].numpy()[20:] - post[key]
+    np.testing.assert_allclose(noise.std(), sigma, rtol=0.03)
+
+
 def test_no_copies_hands_back_the_arguments():
   post, terminal = tensors(posterior()), tf.zeros((2, 3), tf.bool)
   settings = type('S', (Settings,), {'copies': 0})

@@ -44,6 +44,24 @@ def test_the_saved_state_settles_the_batches_that_follow(replay):
       np.abs(next(again)['reward'] - x).max() > 0 for x in expected)
 
 
+def test_the_order_of_the_episodes_is_kept(replay, tmp_path):
+  order = replay.loaded[::-1]
+  reopened = experience.SeededReplay(tmp_path, 0, minlen=4, maxlen=4)
+  reopened.keep(order[:2])
+  assert reopened.loaded == order[:2]
+  assert reopened.stats['loaded_episodes'] == 2
+  assert reopened.stats['loaded_steps'] == 40
+
+
+def test_an_unfinished_episode_is_not_glued_to_the_next(replay):
+  step = {'action': np.zeros(2), 'reward': 0.0, 'is_last': False}
+  replay.add_step(step)
+  replay.forget_unfinished()
+  for index in range(6):
+    replay.add_step({**step, 'is_last': index == 5})
+  assert replay.stats['total_steps'] == 60 + 5
+
+
 def test_episodes_a_checkpoint_does_not_know_are_set_aside(replay, tmp_path):
   names = experience.names(tmp_path)
   assert len(names) == 3

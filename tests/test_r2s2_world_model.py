@@ -83,6 +83,61 @@ def test_constraint_equals_a_second_decode(eager):
   np.testing.assert_allclose(metrics['idm_kl'], kl.mean(), rtol=1e-4)
 
 
+def test_loss_is_upstream_s_plus_the_scaled_constraint(eager):
+  agent, data = prepared('--idm.cst_scale', 300, '--idm.sigma_h', 0.5)
+  loss, _, _, metrics = agent.wm.loss(data)
+  assert float(metrics['idm_cst_loss']) > 1e-3
+  expected = (
+      2 * metrics['kl_loss'] + metrics['image_loss'] + metrics['reward_loss']
+      + 300 * metrics['idm_cst_loss'])
+  np.testing.assert_allclose(loss, expected, rtol=1e-6)
+
+
+def test_each_sigma_goes_to_its_own_part(eager, monkeypatch):
+  agent, data = prepared('--idm.sigma_h', 0.3, '--idm.sigma_s', 0.7)
+  post = agent.wm.loss(data)[2]['post']
+  noise = {}
+  original = r2s2.disturb
+
+  def disturb(stoch, deter, *sigmas):
+    result = original(tf.repeat(stoch, 500, 0), tf.repeat(deter, 500, 0),
+                      *sigmas)
+    noise['s'] = np.std(result[0].numpy() - np.repeat(stoch, 500, 0))
+    noise['h'] = np.std(result[1].numpy() - np.repeat(deter, 500, 0))
+    return original(stoch, deter, *sigmas)
+
+  monkeypatch.setattr(r2s2, 'disturb', disturb)
+  agent.wm.heads['decoder'](agent.wm.rssm.get_feat(post))
+  agent.wm.constraint(post)
+  np.testing.assert_allclose(noise['h'], 0.3, rtol=0.02)
+  np.testing.assert_allclose(noise['s'], 0.7, rtol=0.02)
+
+
+def test_gradient_is_the_sum_of_both_branches(eager, monkeypatch):
+  agent, data = prepared()
+  wm = agent.wm
+  post = {k: tf.constant(v) for k, v in wm.loss(data)[2]['post'].items()}
+  stop = lambda means: {k: tf.stop_gradient(v) for k, v in means.items()}
+  same = lambda means: means
+  original = r2s2.decoding_kl
+  grads = {}
+  for name, clean, noisy in [
+      ('both', same, same), ('noisy', stop, same), ('clean', same, stop)]:
+    monkeypatch.setattr(
+        r2s2, 'decoding_kl',
+        lambda x, y, f=clean, g=noisy: original(f(x), g(y)))
+    tf.random.set_seed(3)
+    with tf.GradientTape() as tape:
+      tape.watch(post['deter'])
+      wm.heads['decoder'](wm.rssm.get_feat(post))
+      loss, _ = wm.constraint(post)
+    grads[name] = tape.gradient(loss, post['deter']).numpy()
+  assert np.abs(grads['noisy']).max() > 0
+  assert np.abs(grads['clean']).max() > 0
+  np.testing.assert_allclose(
+      grads['both'], grads['noisy'] + grads['clean'], atol=1e-6)
+
+
 def test_gradients_run_through_both_branches_to_every_part(eager):
   agent, data = prepared('--idm.cst_scale', 1000)
   wm = agent.wm

@@ -147,6 +147,33 @@ def test_no_gradient_leaves_the_evaluator_s_data(eager):
   assert all(x is None for x in tape.gradient(total, variables))
 
 
+def test_episode_starts_in_the_data_are_masked(eager):
+  agent = make_agent(small_config('--idm.eva_horizon', 3))
+  raw = chunk(length=9)
+  raw['is_first'][1, 4] = True
+  data = {k: tf.constant(v) for k, v in raw.items()}
+  mask = agent.wm.loss(data)[2]['overshoot']['mask'].numpy().T
+  # Rows: window 0 of three chunks, then window 1, which starts at 3.
+  expected = np.ones((6, 3))
+  expected[4] = 0
+  np.testing.assert_array_equal(mask, expected)
+
+
+def test_the_loss_asked_for_is_the_one_used(eager):
+  found = {}
+  for kind in te.LOSSES:
+    agent = make_agent(small_config('--idm.eva_loss', kind))
+    real, fake = np.random.RandomState(0).normal(size=(2, 4, 3, 36))
+    metrics = agent.wm.evaluator.train({
+        'real': tf.constant(real, tf.float32),
+        'fake': tf.constant(fake, tf.float32), 'mask': tf.ones((4, 3))})
+    found[kind] = float(metrics['evaluator_loss'])
+    if kind == 'linear':
+      difference = metrics['idm_eva_prob_fake'] - metrics['idm_eva_prob_real']
+      np.testing.assert_allclose(found[kind], difference, atol=1e-6)
+  assert found['bce'] > 1 > found['linear']
+
+
 def test_it_learns_to_tell_real_from_fake(eager):
   agent = make_agent(small_config())
   random = np.random.RandomState(0)

@@ -166,6 +166,30 @@ def test_constant_evaluator_changes_no_loss_and_no_gradient(agent):
     np.testing.assert_allclose(x, y, atol=1e-6)
 
 
+@pytest.mark.parametrize('flag, value', [
+    ('weight_power', 3.0), ('weight_clip', 1.01)])
+def test_power_and_clip_reach_the_losses(eager, flag, value):
+  agent = make_agent(small_config('--idm.copies', 0, f'--idm.{flag}', value))
+  seq = imagined(agent)
+  agent._task_behavior.target(seq)
+  logits = agent.wm.evaluator.logit(seq['feat'], seq['action'])
+  plain = wac.normalised_weights(tf.nn.sigmoid(logits))
+  name = flag.removeprefix('weight_')
+  expected = wac.normalised_weights(tf.nn.sigmoid(logits), **{name: value})
+  assert np.abs(expected - plain).max() > 1e-4
+  np.testing.assert_allclose(seq['reliability'], expected, rtol=1e-5)
+
+
+def test_metrics_tell_originals_from_derived(eager):
+  agent = make_agent(small_config('--idm.copies', 2))
+  weight = np.concatenate([np.full((H, 4), 2.0), np.full((H, 8), 0.5)], 1)
+  metrics = agent._task_behavior._describe(tf.constant(weight, tf.float32))
+  assert float(metrics['idm_weight_original']) == 2.0
+  assert float(metrics['idm_weight_derived']) == 0.5
+  np.testing.assert_allclose(metrics['idm_weight_mean'], 1.0)
+  assert float(metrics['idm_weight_max']) == 2.0
+
+
 def test_reliability_acts_like_a_constant_in_the_gradient(agent):
   behavior = agent._task_behavior
 
