@@ -185,7 +185,7 @@ def test_resuming_restores_all_that_can_be(tmp_path, capsys):
 
   first = build()
   capsys.readouterr()
-  first._forecast(3600.0)
+  first._forecast(36000.0)
   assert '--configs cpu' in capsys.readouterr().out
   for _ in range(3):
     first._update()
