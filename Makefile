@@ -9,7 +9,7 @@ DEMO := logdir/demo
 .PHONY: demo test lint clean
 
 demo: .venv/ready
-	$(PY) run.py --configs cpu idm --logdir $(DEMO)
+	$(PY) run.py --configs cpu idm --steps 6250 --logdir $(DEMO)
 
 test: .venv/ready
 	$(PY) -m pytest
