@@ -7,12 +7,9 @@ All schedules are functions of the agent step alone, so that a resumed run
 keeps to the ones of a run that was never interrupted.
 """
 
-import collections
 import contextlib
 import fcntl
 import io
-import json
-import os
 import re
 import signal
 import time
@@ -24,9 +21,9 @@ from . import config as config_lib
 from . import environments
 from . import evaluation
 from . import experience
-from . import pictures
 from . import progress
 from . import rendering
+from . import run_log
 from . import runtime
 from . import upstream
 from .errors import UsageError
@@ -116,9 +113,8 @@ class Training:
     self.replay = self._open_replay(seed)
     self.batches = self.replay.batches(
         config.dataset.batch * config.batch_multiplier, config.dataset.length)
-    self.metrics = collections.defaultdict(list)
+    self.log = run_log.RunLog(config, logdir, self.step)
     self.latent = None
-    self._open_logs(start)
     self._open_envs(seed)
 
   def _open_replay(self, seed):
@@ -135,21 +131,6 @@ class Training:
     if self.saved:
       replay.keep(self.saved['loaded'])
     return replay
-
-  def _open_logs(self, start):
-    path = self.logdir / 'metrics.jsonl'
-    if path.exists():
-      # Steps that will be lived through again are logged again.
-      repeat = self.config.action_repeat
-      rows = pictures.read_metrics(self.logdir)
-      rows = [x for x in rows if x['step'] <= start * repeat]
-      part = path.with_name(path.name + '.part')
-      part.write_text(''.join(json.dumps(x) + '\n' for x in rows))
-      os.replace(part, path)
-    self.logger = common.Logger(self.step, [
-        common.JSONLOutput(self.logdir),
-        common.TensorBoardOutput(str(self.logdir)),
-    ], multiplier=self.config.action_repeat)
 
   def _open_envs(self, seed):
     config = self.config
@@ -238,10 +219,9 @@ class Training:
       self.latent = self.agent.wm.rssm.initial(
           config.dataset.batch * config.batch_multiplier)
       began = time.time()
-      self._update()
+      self._update(log=self.saved is None)
       if self.saved is not None:
         # Variables appear with the first update, which is then undone.
-        self.metrics.clear()
         self.updates = self.saved['updates']
         self.checkpoints.restore()
     if self.saved is not None:
@@ -294,12 +274,12 @@ class Training:
         x.name for x in sorted(self.logdir.iterdir())
         if x.suffix in ('.png', '.gif', '.jsonl')))
 
-  def _update(self):
+  def _update(self, log=True):
     data = next(self.batches)
     self.latent, metrics = self.agent.train(data, self.latent)
-    for key, value in metrics.items():
-      self.metrics[key].append(value)
     self.updates += 1
+    if log:
+      self.log.update(metrics)
 
   def _on_step(self):
     step, config = int(self.step), self.config
@@ -307,33 +287,13 @@ class Training:
       for _ in range(config.train_steps):
         self._update()
     if step % config.log_every == 0:
-      self._log_metrics(fps=True)
+      self.log.write(self.updates, fps=True)
 
   def _tick(self):
     self.progress.tick(self.env_step)
 
-  def _log_metrics(self, fps=False):
-    for name, values in self.metrics.items():
-      if values:
-        self.logger.scalar(name, np.array(values, np.float64).mean())
-        values.clear()
-    self.logger.scalar('env_step', self.env_step)
-    self.logger.scalar('agent_step', int(self.step))
-    self.logger.scalar('updates', self.updates)
-    self.logger.write(fps)
-
   def _on_episode(self, episode):
-    score = episode['reward'].astype(np.float64).sum()
-    self.logger.scalar('train_return', score)
-    self.logger.scalar('train_length', len(episode['reward']) - 1)
-    for name, reduce in [
-        ('sum', lambda x: x.sum()), ('mean', lambda x: x.mean()),
-        ('max', lambda x: x.max(0).mean())]:
-      pattern = self.config[f'log_keys_{name}']
-      for key in filter(lambda x: re.match(pattern, x), episode):
-        self.logger.scalar(f'{name}_train_{key}', reduce(episode[key]))
-    self.logger.add(self.replay.stats, prefix='train')
-    self.logger.write()
+    score = self.log.episode(episode, self.replay.stats)
     self.progress.tick(train_return=score)
 
   def _evaluate(self):
@@ -346,34 +306,16 @@ class Training:
           self.agent, env, config.eval_eps,
           lambda name=name: self.progress.tick(doing=name.replace('_', ' ')))
       scores[name] = returns.mean()
-      self.logger.scalar(f'{name}_return', returns.mean())
-      self.logger.scalar(f'{name}_return_std', returns.std())
-      self.logger.scalar(f'{name}_length', len(episode['reward']) - 1)
-      for key in config.log_keys_video:
-        if key in episode:
-          self.logger.video(f'{name}_policy_{key}', episode[key])
-          if name == 'eval':
-            pictures.policy_video(
-                episode[key], self.logdir / 'policy.gif')
-    self._report()
-    self._log_metrics()
+      self.log.evaluation(name, returns, episode)
+    data = {k: v[:6] for k, v in next(self.batches).items()}
+    self.log.report(self.agent.report(data))
+    self.log.write(self.updates)
+    self.log.curve()
     self.evaluated = int(self.step)
-    runs = {config.method: self.logdir}
-    pictures.learning_curve(
-        runs, self.logdir / 'learning_curve.png',
-        f'{config.task}, seed {config.seed}')
     self.checkpoint(scores['eval'])
     self.progress.tick(**scores)
     self.progress.note(f'Env step {self.env_step:,}: ' + ', '.join(
         f'{k.replace("_", " ")} return {v:.0f}' for k, v in scores.items()))
-
-  def _report(self):
-    data = {k: v[:6] for k, v in next(self.batches).items()}
-    for name, video in self.agent.report(data).items():
-      self.logger.video(f'train_{name}', video)
-      size = self.config.render_size
-      pictures.reconstruction(
-          np.array(video), self.logdir / f'reconstruction_{name}.png', size)
 
   def checkpoint(self, score=None):
     """Writes a checkpoint.
