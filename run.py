@@ -19,8 +19,9 @@ def main(argv):
   except ImportError as error:
     return _complain(error)
   try:
-    if '--help' in argv or '-h' in argv:
-      print(config_lib.help_text(everything='all' in argv))
+    if {'--help', '-h', '--help=all'} & set(argv):
+      everything = 'all' in argv or '--help=all' in argv
+      print(config_lib.help_text(everything))
       return 0
     config = config_lib.load(argv)
     from dreamer_idm import environments
@@ -29,6 +30,8 @@ def main(argv):
     train.run(config)
   except UsageError as error:
     return _complain(error)
+  except BrokenPipeError:
+    sys.stdout = None  # Whoever read it, `head` perhaps, has seen enough.
   except KeyboardInterrupt:
     print('interrupted', file=sys.stderr)
     return 130

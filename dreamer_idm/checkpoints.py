@@ -7,9 +7,12 @@ and renames it, then rewrites the list of checkpoints the same way, so that a
 killed process leaves the one before.
 """
 
+import contextlib
 import json
 
 import tensorflow as tf
+
+from .errors import UsageError
 
 
 class _Json(tf.train.experimental.PythonState):
@@ -38,7 +41,17 @@ class Checkpoints:
       agent: upstream's Agent or a subclass; None to read the plain state
         only.
       keep: int, how many of the latest stay on disk.
+
+    Raises:
+      UsageError: if there are checkpoints but no list of them.
     """
+    for folder in (directory / 'latest', directory / 'best'):
+      if any(folder.glob('ckpt-*')) and not tf.train.latest_checkpoint(folder):
+        raise UsageError(
+            f'{folder} has checkpoints, but its list of them, the file '
+            f'`checkpoint`, is missing or damaged: write the line '
+            f'model_checkpoint_path: "ckpt-NUMBER" into it, or choose another '
+            f'folder with --logdir')
     self._state = _Json()
     parts = {} if agent is None else {'agent': agent}
     self._checkpoint = tf.train.Checkpoint(state=self._state, **parts)
@@ -81,12 +94,16 @@ class Checkpoints:
 
     Returns:
       dict, or None if there is no checkpoint.
+
+    Raises:
+      UsageError: if the files are damaged.
     """
     if not self.path(which):
       return None
     reader = _Json()
-    status = tf.train.Checkpoint(state=reader).restore(self.path(which))
-    status.expect_partial()
+    with self._told(which):
+      status = tf.train.Checkpoint(state=reader).restore(self.path(which))
+      status.expect_partial()
     return reader.value
 
   def restore(self, which='latest'):
@@ -99,8 +116,22 @@ class Checkpoints:
       dict, the plain state.
 
     Raises:
+      UsageError: if the files are damaged.
       AssertionError: if the checkpoint lacks a variable of the agent.
     """
-    status = self._checkpoint.restore(self.path(which))
+    with self._told(which):
+      status = self._checkpoint.restore(self.path(which))
     status.assert_existing_objects_matched()
     return self._state.value
+
+  @contextlib.contextmanager
+  def _told(self, which):
+    try:
+      yield
+    except (tf.errors.OpError, IndexError, json.JSONDecodeError) as error:
+      others = self._managers[which].checkpoints[:-1]
+      raise UsageError(
+          f'the checkpoint {self.path(which)} is damaged; name an earlier one '
+          f'in the file `checkpoint` beside it '
+          f'({", ".join(others) or "there is none"}), or choose another '
+          'folder with --logdir') from error

@@ -269,7 +269,8 @@ def _with_flag(config, name, values, files):
     try:
       config = Flags(config).parse([f'--{key}', *values])
     except (TypeError, ValueError, OverflowError) as error:
-      off = isinstance(old, int) and values[0].lower() in ('false', 'none')
+      number = isinstance(old, int) and not isinstance(old, bool)
+      off = number and values[0].lower() in ('false', 'none')
       raise UsageError(
           f'{expects}, but got {text(values)}'
           f'{" (0 switches it off)" if off else ""}') from error

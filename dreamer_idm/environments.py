@@ -67,7 +67,7 @@ def check_task(task):
   close = difflib.get_close_matches(task, _tasks())
   hint = f'Closest: {", ".join(close)}.' if close else (
       'Tasks are named dmc_<domain>_<task>, for example dmc_walker_walk.')
-  raise UsageError(f"Unknown task '{task}'. {hint}")
+  raise UsageError(f'Unknown task {task!r}. {hint}')
 
 
 def make_env(

@@ -17,15 +17,19 @@ def read_metrics(logdir):
     logdir: pathlib.Path of the run.
 
   Returns:
-    list of dicts, one per line of metrics.jsonl that is whole.
+    list of dicts, one per line of metrics.jsonl that is whole and has a
+    number as its `step`.
   """
   rows = []
   path = logdir / 'metrics.jsonl'
-  for line in path.read_text().splitlines() if path.exists() else []:
+  text = path.read_text('utf-8', 'replace') if path.exists() else ''
+  for line in text.splitlines():
     try:
-      rows.append(json.loads(line))
+      row = json.loads(line)
     except json.JSONDecodeError:
       continue  # The last line of a killed run may be cut off.
+    if isinstance(row, dict) and isinstance(row.get('step'), (int, float)):
+      rows.append(row)
   return rows
 
 

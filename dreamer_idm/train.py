@@ -48,7 +48,6 @@ def run(config):
   if (logdir / 'checkpoints' / 'latest' / 'checkpoint').exists():
     config_lib.check_resumable(config, logdir / 'config.yaml')
   with _locked(logdir):
-    config_lib.save(config, logdir / 'config.yaml')
     _run(config, logdir)
   return logdir
 
@@ -115,6 +114,7 @@ class Training:
         config.dataset.batch * config.batch_multiplier, config.dataset.length)
     self.log = run_log.RunLog(config, logdir, self.step)
     self.latent = None
+    self.timed: list | None = None  # Seconds of the first updates.
     self._open_envs(seed)
 
   def _open_replay(self, seed):
@@ -156,8 +156,9 @@ class Training:
     if self.step >= self.config.steps and self.evaluated == int(self.step):
       self.progress.note(
           f'This run is complete at env step {self.env_step:,}; raise --steps '
-          '(agent steps) to go on.')
+          f'(agent steps) to go on. Its results are in {self.logdir}.')
       return
+    config_lib.save(self.config, self.logdir / 'config.yaml')
     self._prefill()
     self._build()
     try:
@@ -236,18 +237,17 @@ class Training:
           f'Built in {progress.duration(time.time() - began)}.')
     self.latent = self.agent.wm.rssm.initial(
         config.dataset.batch * config.batch_multiplier)
+    self.timed = []
 
   def _pretrain(self):
-    began, count = time.time(), self.to_pretrain
+    count = self.to_pretrain
     for index in range(count):
       self._update()
       self.to_pretrain -= 1
       self.progress.tick(doing=f'pretraining {index + 1} of {count}')
-      if index + 1 == min(10, count):
-        self._forecast((time.time() - began) / (index + 1))
 
   def _forecast(self, seconds):
-    left = self.config.steps - int(self.step)
+    left = max(0, self.config.steps - int(self.step))
     updates = left / self.config.train_every * self.config.train_steps
     text = (
         f'An update takes {seconds:.2g}s: the {updates:,.0f} updates of this '
@@ -275,11 +275,17 @@ class Training:
         if x.suffix in ('.png', '.gif', '.jsonl')))
 
   def _update(self, log=True):
-    data = next(self.batches)
+    began, data = time.time(), next(self.batches)
     self.latent, metrics = self.agent.train(data, self.latent)
     self.updates += 1
     if log:
       self.log.update(metrics)
+    if self.timed is not None:
+      float(metrics['model_loss'])  # Waits for a GPU to finish.
+      self.timed.append(time.time() - began)
+      if len(self.timed) == 10:
+        self._forecast(np.median(self.timed))
+        self.timed = None
 
   def _on_step(self):
     step, config = int(self.step), self.config

@@ -3,6 +3,7 @@ import pytest
 import tensorflow as tf
 
 from dreamer_idm import checkpoints
+from dreamer_idm.errors import UsageError
 
 
 class Agent(tf.Module):
@@ -48,6 +49,27 @@ def test_a_variable_that_is_missing_is_an_error(tmp_path):
   larger.bias = tf.Variable([0.0])
   with pytest.raises(AssertionError):
     checkpoints.Checkpoints(tmp_path, larger).restore()
+
+
+@pytest.mark.parametrize('damage', ['data', 'index', 'list', 'no list'])
+def test_damage_is_one_line_and_changes_nothing(tmp_path, damage):
+  saved = checkpoints.Checkpoints(tmp_path, Agent())
+  saved.save(1, {'step': 1})
+  saved.save(2, {'step': 2})
+  folder = tmp_path / 'latest'
+  name = {'data': 'ckpt-2.data-00000-of-00001', 'index': 'ckpt-2.index'}.get(
+      damage, 'checkpoint')
+  path = folder / name
+  if damage == 'no list':
+    path.unlink()
+  else:
+    path.write_bytes(path.read_bytes()[:10] if damage != 'list' else b'junk')
+  before = {x.name: x.read_bytes() for x in folder.iterdir()}
+  with pytest.raises(UsageError) as error:
+    checkpoints.Checkpoints(tmp_path).state()
+  assert '\n' not in str(error.value) and '--logdir' in str(error.value)
+  assert 'latest' in str(error.value)
+  assert {x.name: x.read_bytes() for x in folder.iterdir()} == before
 
 
 def test_no_pickle_in_the_files(tmp_path):

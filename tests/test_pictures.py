@@ -7,7 +7,8 @@ from dreamer_idm import pictures
 def test_series_takes_the_later_of_two_and_leaves_out_half_lines(tmp_path):
   (tmp_path / 'metrics.jsonl').write_text(
       '{"step": 20, "x": 1}\n{"step": 10, "x": 2}\n{"step": 20, "x": 3}\n'
-      '{"step": 30, "y": 4}\n{"step": 40, "x"')
+      '{"step": 30, "y": 4}\n{"foo": 1}\n3\n{"step": "a"}\n'
+      '{"step": 40, "x"')
   rows = pictures.read_metrics(tmp_path)
   assert len(rows) == 4
   steps, values = pictures.series(rows, 'x')

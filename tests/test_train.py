@@ -114,8 +114,10 @@ def test_a_finished_run_goes_on_with_more_steps(twice):
 def test_a_complete_run_says_so_and_stays_as_it_is(twice):
   folder, _ = twice
   before = metrics(folder / 'first')
-  process = run(folder / 'first', *EACH)
+  config = (folder / 'first' / 'config.yaml').read_bytes()
+  process = run(folder / 'first', *EACH, '--model_opt.lr', '0.5')
   assert process.returncode == 0
+  assert (folder / 'first' / 'config.yaml').read_bytes() == config
   line, = process.stdout.splitlines()
   assert line.startswith('This run is complete at env step 240;')
   assert metrics(folder / 'first') == before
