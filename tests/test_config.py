@@ -482,3 +482,19 @@ def test_run_ends_quietly_when_interrupted(monkeypatch, capsys):
   import run as run_module
   assert run_module.main([]) == 130
   assert 'Traceback' not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('line, method, copies, cst_scale, evaluator, batch', [
+    ('dmc wo_dm idm', 'idm', 1, 1, True, 1),
+    ('dmc doubled idm', 'idm', 1, 1, True, 1),
+    ('dmc wo_eva wo_dm', 'wo_dm', 0, 1, True, 1),
+    ('dmc idm doubled', 'doubled', 1, 1, True, 2),
+    ('cpu wo_cst_dm wo_eva', 'wo_eva', 1, 1, False, 1)])
+def test_the_last_arm_named_is_the_whole_arm(
+    line, method, copies, cst_scale, evaluator, batch):
+  config = load(f'--configs {line}')
+  assert config.method == method
+  assert config.agent == ('dreamer' if method == 'doubled' else 'idm')
+  assert (config.idm.copies, config.idm.cst_scale) == (copies, cst_scale)
+  assert config.idm.evaluator == evaluator
+  assert config.batch_multiplier == batch
