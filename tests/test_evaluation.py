@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-
 from conftest import make_agent
 from conftest import small_config
+
 from dreamer_idm import environments
 from dreamer_idm import evaluation
 from dreamer_idm import rendering
