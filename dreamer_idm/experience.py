@@ -53,7 +53,10 @@ class SeededReplay(upstream.common.Replay):
   @property
   def loaded(self):
     """File names of the episodes in memory, in the order of drawing."""
-    return [pathlib.Path(x).name for x in self._complete_eps]
+    return [pathlib.Path(x).name for x in self._episodes()]
+
+  def _episodes(self) -> dict:
+    return self._complete_eps
 
   def keep(self, names):
     """Puts the episodes in memory into a given order and drops all others.
@@ -64,9 +67,8 @@ class SeededReplay(upstream.common.Replay):
     Args:
       names: list of str from `loaded`.
     """
-    found = {pathlib.Path(k).name: k for k in self._complete_eps}
-    self._complete_eps = {
-        found[x]: self._complete_eps[found[x]] for x in names if x in found}
+    found = {pathlib.Path(k).name: (k, v) for k, v in self._episodes().items()}
+    self._complete_eps = dict(found[x] for x in names if x in found)
     lengths = [len(x['action']) - 1 for x in self._complete_eps.values()]
     self._loaded_episodes, self._loaded_steps = len(lengths), sum(lengths)
 

@@ -92,8 +92,9 @@ class RunLog:
     self._logger.scalar('train_length', len(episode['reward']) - 1)
     for name, reduce in REDUCTIONS.items():
       pattern = self._config[f'log_keys_{name}']
-      for key in filter(lambda x, p=pattern: re.match(p, x), episode):
-        self._logger.scalar(f'{name}_train_{key}', reduce(episode[key]))
+      for key in episode:
+        if re.match(pattern, key):
+          self._logger.scalar(f'{name}_train_{key}', reduce(episode[key]))
     self._logger.add(stats, prefix='train')
     self._logger.write()
     return score
