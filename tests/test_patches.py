@@ -167,7 +167,8 @@ def import_agent():
 attempt('common in the way', import_agent)
 del sys.modules['common']
 attempt('out of the way', import_agent)
-tell('path', sys.path == before)
+# Others add to the path as well: setuptools, which tensorflow-probability uses.
+tell('path', [x for x in sys.path if x not in before and 'dreamerv2' in x])
 
 import dreamerv2.api as api
 from dreamer_idm import IDMAgent
@@ -462,7 +463,7 @@ def test_a_foreign_module_in_the_way_is_named(program):
   assert message.startswith("ImportError: dreamerv2 imports its own 'common'")
   assert 'common.py' in message and 'import dreamer_idm first' in message
   assert program['out of the way'] == 'works'
-  assert program['path'] is True
+  assert program['path'] == []  # Upstream's folder is there no longer.
 
 
 def test_upstreams_api_uses_the_same_classes(program):
