@@ -132,10 +132,13 @@ def test_gradient_is_the_sum_of_both_branches(eager, monkeypatch):
       wm.heads['decoder'](wm.rssm.get_feat(post))
       loss, _ = wm.constraint(post)
     grads[name] = tape.gradient(loss, post['deter']).numpy()
-  assert np.abs(grads['noisy']).max() > 0
-  assert np.abs(grads['clean']).max() > 0
+  size = np.abs(grads['both']).max()
+  # Each branch is far larger than the tolerance, so that neither may miss.
+  assert np.abs(grads['noisy']).max() > 0.1 * size > 0
+  assert np.abs(grads['clean']).max() > 0.1 * size
   np.testing.assert_allclose(
-      grads['both'], grads['noisy'] + grads['clean'], atol=1e-6)
+      grads['both'], grads['noisy'] + grads['clean'], rtol=0,
+      atol=1e-3 * size)
 
 
 def test_gradients_run_through_both_branches_to_every_part(eager):

@@ -163,7 +163,9 @@ def test_constant_evaluator_changes_no_loss_and_no_gradient(agent):
   np.testing.assert_allclose(ours[0], theirs[0], rtol=1e-6)
   np.testing.assert_allclose(ours[1], theirs[1], rtol=1e-6)
   for x, y in zip(ours[2], theirs[2], strict=True):
-    np.testing.assert_allclose(x, y, atol=1e-6)
+    np.testing.assert_allclose(x, y, rtol=0, atol=1e-6)
+  for grads in (theirs[2][:2], theirs[2][-2:]):  # The actor's, the critic's.
+    assert max(np.abs(x).max() for x in grads) > 1e-4
 
 
 @pytest.mark.parametrize('flag, value', [
