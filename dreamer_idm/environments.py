@@ -1,4 +1,7 @@
-"""DMControl environments, wrapped as upstream's training script wraps them."""
+"""Environments, wrapped as upstream's training script wraps them.
+
+`dmc_<domain>_<task>` is DMControl, `gym_<id>` Gymnasium.
+"""
 
 import contextlib
 import difflib
@@ -6,6 +9,7 @@ import functools
 import io
 import logging
 import os
+import re
 import subprocess
 import sys
 
@@ -13,6 +17,7 @@ import numpy as np
 
 from patches import mujoco_gl
 
+from . import gymnasium_env
 from . import perturbations
 from . import rendering
 from . import upstream_envs
@@ -56,22 +61,65 @@ def check_task(task):
   """Checks that a task exists under its name in upstream.
 
   Args:
-    task: str, `dmc_<domain>_<task>`, `dmc_manip_<task>` or
-      `dmc_locom_<task>`.
+    task: str, `dmc_<domain>_<task>`, `dmc_manip_<task>`,
+      `dmc_locom_<task>` or `gym_<Gymnasium's id>`.
 
   Raises:
     UsageError: if there is no such task; names those that are closest.
   """
+  if task.startswith('gym_'):
+    gymnasium_env.check(task[len('gym_'):])
+    return
   if task in _tasks():
     return
   close = difflib.get_close_matches(task, _tasks())
   hint = f'Closest: {", ".join(close)}.' if close else (
-      'Tasks are named dmc_<domain>_<task>, for example dmc_walker_walk.')
+      'Tasks are named dmc_<domain>_<task>, for example dmc_walker_walk, or '
+      'gym_<id>.')
   raise UsageError(f'Unknown task {task!r}. {hint}')
 
 
+def sees_images(config):
+  """Whether an agent reads or predicts images; nobody renders otherwise.
+
+  Args:
+    config: upstream's Config.
+
+  Returns:
+    bool.
+  """
+  return any(
+      re.match(x.cnn_keys, 'image') for x in (config.encoder, config.decoder))
+
+
+def check_observations(config, obs_space):
+  """Checks that the agent's encoder and decoder find something.
+
+  Args:
+    config: upstream's Config.
+    obs_space: dict of gymnasium spaces.
+
+  Raises:
+    UsageError: if one of them does not; names the observations.
+  """
+  names = {
+      k: len(v.shape) for k, v in obs_space.items()
+      if k not in ('reward', 'is_first', 'is_last', 'is_terminal')}
+  listed = ', '.join(f'{k} {obs_space[k].shape}' for k in names)
+  for part in ('encoder', 'decoder'):
+    keys = getattr(config, part)
+    if not any(
+        re.match({1: keys.mlp_keys, 3: keys.cnn_keys}.get(dims, '$^'), name)
+        for name, dims in names.items()):
+      raise UsageError(
+          f'no observation of {config.task} ({listed}) goes into the {part}: '
+          f'--{part}.cnn_keys is {keys.cnn_keys!r} and --{part}.mlp_keys is '
+          f'{keys.mlp_keys!r}; --configs cpu_proprio takes vectors')
+
+
 def make_env(
-    task, action_repeat, render_size, camera, time_limit, seed, rotate=None):
+    task, action_repeat, render_size, camera, time_limit, seed, perturb=None,
+    images=True):
   """Builds one environment in this process.
 
   Args:
@@ -80,9 +128,10 @@ def make_env(
     render_size: pair of ints, height and width of the image.
     camera: int, -1 for upstream's choice.
     time_limit: int, agent steps per episode at most; 0 for the task's limit.
-    seed: int, for the task's initial states and the rotation's angles.
-    rotate: dict with `degrees`, `per` and `fill`, see
-      `perturbations.RotatedFrames`; None for frames as they are rendered.
+    seed: int, for the task's initial states and the perturbation.
+    perturb: dict with `kind`, `strength`, `per` and `fill`, see
+      `perturbations.Perturbed`; None for observations as they are.
+    images: bool, whether to render.
 
   Returns:
     Upstream's wrapped environment, with a `close` method.
@@ -90,9 +139,24 @@ def make_env(
   Raises:
     UsageError: if upstream cannot handle the task's observations.
   """
-  with _quiet(), mujoco_gl.kept():
-    dmc = upstream_envs.DMC(
-        task.split('_', 1)[1], action_repeat, tuple(render_size), camera)
+  with _quiet():
+    make = _make_gym if task.startswith('gym_') else _make_dmc
+    env = make(task, action_repeat, render_size, camera, seed, images)
+  env = upstream_envs.TimeLimit(env, time_limit)
+  if perturb is not None:
+    env = perturbations.Perturbed(env, **perturb, seed=[seed, 1])
+  return env
+
+
+def _make_gym(task, action_repeat, render_size, camera, seed, images):
+  return gymnasium_env.make(
+      task.split('_', 1)[1], action_repeat, render_size, seed, images)
+
+
+def _make_dmc(task, action_repeat, render_size, camera, seed, images):
+  make = upstream_envs.DMC if images else _VectorDMC
+  with mujoco_gl.kept():
+    dmc = make(task.split('_', 1)[1], action_repeat, tuple(render_size), camera)
   try:
     _ = dmc.obs_space
   except NotImplementedError as error:
@@ -103,45 +167,63 @@ def make_env(
   composer = hasattr(inner, 'random_state')
   (inner.random_state if composer else inner.task.random).seed(seed)
   env = upstream_envs.NormalizeAction(dmc)
-  env = upstream_envs.TimeLimit(env, time_limit)
   env.close = lambda: inner.physics.free()
-  if rotate is not None:
-    env = perturbations.RotatedFrames(env, **rotate, seed=[seed, 1])
   return env
 
 
-def make_envs(config, mode, count, seed, rotate=None):
+class _VectorDMC(upstream_envs.DMC):
+  """Upstream's DMC for agents that look at no image: it renders none."""
+
+  def __init__(self, *args, **kwargs):
+    super().__init__(*args, **kwargs)
+    self._env.physics.render = lambda *args, **kwargs: None
+
+  @property
+  def obs_space(self):
+    return _without_image(super().obs_space)
+
+  def reset(self):
+    return _without_image(super().reset())
+
+  def step(self, action):
+    return _without_image(super().step(action))
+
+
+def _without_image(values):
+  return {k: v for k, v in values.items() if k != 'image'}
+
+
+def make_envs(config, mode, count, seed, perturb=None):
   """Builds the environments of a training or an evaluation.
 
   Where it is not safe to render in this process (`rendering`), they live in
   processes of their own, whatever `config.envs_parallel` says.
 
   Args:
-    config: has upstream's keys `task`, `action_repeat`, `render_size`,
-      `dmc_camera`, `time_limit` and `envs_parallel` as attributes.
+    config: upstream's Config.
     mode: str, `train` or `eval`; their seeds differ.
     count: int, number of environments; their seeds differ.
     seed: int, the run's seed.
-    rotate: None or dict, see `make_env`; only outside of training.
+    perturb: None or dict, see `make_env`; only outside of training.
 
   Returns:
     list of `count` environments, to be closed by their `close`.
 
   Raises:
-    UsageError: if the task, the rotation or `envs_parallel` is not valid, or
-      nothing can render here.
+    UsageError: if the task, the perturbation or `envs_parallel` is not valid,
+      or images are needed and nothing can render here.
   """
   if config.envs_parallel not in PARALLEL:
     raise UsageError(
         f'envs_parallel is {config.envs_parallel!r}, but must be none, thread '
         f'or process.')
-  if rotate is not None:
+  if perturb is not None:
     if mode == 'train':
-      raise ValueError('Training must not see rotated frames.')
-    perturbations.check_rotation(**rotate)
-    rotate = dict(rotate)
+      raise ValueError('Training must not see perturbed observations.')
+    perturb = perturbations.check(**perturb)
   check_task(config.task)
-  rendering.choose_backend()
+  images = sees_images(config)
+  rendering.choose_backend(required=images)
   safe = rendering.in_process_is_safe()
   parallel = config.envs_parallel if safe else 'process'
   sequence = np.random.SeedSequence([abs(int(seed)), *mode.encode()])
@@ -150,7 +232,7 @@ def make_envs(config, mode, count, seed, rotate=None):
     for number in sequence.generate_state(count):
       make = functools.partial(
           make_env, config.task, config.action_repeat, config.render_size,
-          config.dmc_camera, config.time_limit, int(number), rotate)
+          config.dmc_camera, config.time_limit, int(number), perturb, images)
       envs.append(
           make() if parallel == 'none' else workers.Worker(make, parallel))
   except BaseException:

@@ -28,12 +28,16 @@ mujoco.Physics.from_xml_string('<mujoco/>').render(8, 8)
 """
 
 
-def choose_backend():
+def choose_backend(required=True):
   """Settles the rendering backend and puts it into `MUJOCO_GL`.
 
   The user's `MUJOCO_GL` is only checked. Without one, the first backend that
   renders a frame is taken: EGL or OSMesa on Linux, glfw elsewhere. Takes a
   third of a second the first time.
+
+  Args:
+    required: bool; if not, `MUJOCO_GL` becomes `disabled` where nothing
+      renders.
 
   Returns:
     str, the value of `MUJOCO_GL`.
@@ -43,7 +47,8 @@ def choose_backend():
   """
   wanted = os.environ.get('MUJOCO_GL')
   if wanted:
-    _check(wanted)
+    if required or wanted not in _OFF:
+      _check(wanted)
     return wanted
   names = ['egl', 'osmesa'] if sys.platform == 'linux' else ['glfw']
   if _imported():
@@ -54,6 +59,9 @@ def choose_backend():
     if reasons[name] is None:
       os.environ['MUJOCO_GL'] = name
       return name
+  if not required:
+    os.environ['MUJOCO_GL'] = 'disabled'
+    return 'disabled'
   tried = '; '.join(f'{k}: {v}' for k, v in reasons.items())
   raise UsageError(
       f'Nothing here can render. Install either EGL or OSMesa, on Debian or '

@@ -10,7 +10,6 @@ keeps to the ones of a run that was never interrupted.
 import contextlib
 import fcntl
 import io
-import re
 import signal
 import time
 
@@ -53,7 +52,7 @@ def run(config):
 
 
 def _run(config, logdir):
-  rendering.choose_backend()
+  rendering.choose_backend(environments.sees_images(config))
   # Clusters say goodbye with SIGTERM; it ends a run as Ctrl-C does.
   signal.signal(signal.SIGTERM, signal.default_int_handler)
   gpus = runtime.configure(config.precision, config.threads, config.jit)
@@ -137,9 +136,12 @@ class Training:
     self.envs = environments.make_envs(config, 'train', config.envs, seed)
     self.eval_env, = environments.make_envs(config, 'eval', 1, seed + 1000)
     self.rotated_env = None
-    if config.rotate.degrees and re.match(config.encoder.cnn_keys, 'image'):
+    environments.check_observations(config, self.envs[0].obs_space)
+    if config.rotate.degrees and environments.sees_images(config):
       self.rotated_env, = environments.make_envs(
-          config, 'eval', 1, seed + 1000, dict(config.rotate))
+          config, 'eval', 1, seed + 1000, {
+              'kind': 'rotation', 'strength': config.rotate.degrees,
+              'per': config.rotate.per, 'fill': config.rotate.fill})
     self.driver = common.Driver(self.envs)
     self.driver.on_step(lambda transition, worker: self.step.increment())
     self.driver.on_step(self.replay.add_step)

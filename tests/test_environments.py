@@ -1,6 +1,7 @@
 import sys
 import types
 
+import gymnasium
 import numpy as np
 import pytest
 from conftest import run_script
@@ -11,7 +12,11 @@ from dreamer_idm import upstream_envs
 from dreamer_idm import workers
 from dreamer_idm.errors import UsageError
 
-SHAKEN = {'degrees': 5.0, 'per': 'frame', 'fill': 'zero'}
+SHAKEN = {
+    'kind': 'rotation', 'strength': 5.0, 'per': 'frame', 'fill': 'zero'}
+
+IMAGES = types.SimpleNamespace(cnn_keys='image', mlp_keys='$^')
+VECTORS = types.SimpleNamespace(cnn_keys='$^', mlp_keys='.*')
 
 SCRIPT = """
 import os
@@ -20,7 +25,9 @@ import types
 def config(**kwargs):
   return types.SimpleNamespace(**{**dict(
       task='dmc_walker_walk', action_repeat=2, render_size=(32, 32),
-      dmc_camera=-1, time_limit=0, envs_parallel='none'), **kwargs})
+      dmc_camera=-1, time_limit=0, envs_parallel='none',
+      encoder=types.SimpleNamespace(cnn_keys='image', mlp_keys='$^'),
+      decoder=types.SimpleNamespace(cnn_keys='image', mlp_keys='$^')), **kwargs})
 
 def check(obs):
   obs = obs() if callable(obs) else obs
@@ -48,13 +55,14 @@ def make():
   made = []
 
   def build(
-      mode='train', count=1, seed=0, rotate=None, task='dmc_walker_walk',
+      mode='train', count=1, seed=0, perturb=None, task='dmc_walker_walk',
       **changes):
     keys = {
         'task': task, 'action_repeat': 2, 'render_size': (32, 32),
-        'dmc_camera': -1, 'time_limit': 0, 'envs_parallel': 'none'}
+        'dmc_camera': -1, 'time_limit': 0, 'envs_parallel': 'none',
+        'encoder': IMAGES, 'decoder': IMAGES}
     config = types.SimpleNamespace(**{**keys, **changes})
-    envs = environments.make_envs(config, mode, count, seed, rotate)
+    envs = environments.make_envs(config, mode, count, seed, perturb)
     made.extend(envs)
     return envs
   yield build
@@ -129,7 +137,7 @@ def test_frames_are_rendered_and_never_rotated(make):
 
 def test_rotation_is_of_frames_alone(make):
   clean, = make('eval')
-  shaken, = make('eval', rotate=SHAKEN)
+  shaken, = make('eval', perturb=SHAKEN)
   for one, two in zip(trajectory(clean), trajectory(shaken), strict=True):
     assert (one.pop('image') != two.pop('image')).any()
     assert_equal([one], [two])
@@ -139,9 +147,51 @@ def test_rotation_is_of_frames_alone(make):
 
 def test_training_refuses_rotation(make):
   with pytest.raises(ValueError, match='Training'):
-    make('train', rotate=SHAKEN)
-  with pytest.raises(UsageError, match='rotate.per'):
-    make('eval', rotate={**SHAKEN, 'per': 'step'})
+    make('train', perturb=SHAKEN)
+  with pytest.raises(UsageError, match='per is'):
+    make('eval', perturb={**SHAKEN, 'per': 'step'})
+
+
+def test_who_sees_vectors_alone_gets_the_same_without_frames(make):
+  seeing, = make()
+  blind, = make(encoder=VECTORS, decoder=VECTORS)
+  assert set(seeing.obs_space) - set(blind.obs_space) == {'image'}
+  for one, two in zip(trajectory(seeing), trajectory(blind), strict=True):
+    assert one.pop('image').std() > 10
+    assert_equal([one], [two])
+
+
+def test_vectors_need_no_driver(tmp_path):
+  done = run_script(tmp_path, """
+import types
+from dreamer_idm import environments, rendering
+rendering._failure = lambda backend: 'no driver'
+vectors = types.SimpleNamespace(cnn_keys='$^', mlp_keys='.*')
+env, = environments.make_envs(types.SimpleNamespace(
+    task='dmc_reacher_easy', action_repeat=2, render_size=(32, 32),
+    dmc_camera=-1, time_limit=0, envs_parallel='none', encoder=vectors,
+    decoder=vectors), 'train', 1, 0)
+assert sorted(env.reset()) == [
+    'is_first', 'is_last', 'is_terminal', 'position', 'reward', 'to_target',
+    'velocity'], env.reset()
+""", MUJOCO_GL=None)
+  assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize('keys, shape', [
+    (VECTORS, (8, 8, 3)), (IMAGES, (3,)), (IMAGES, ())])
+def test_observations_that_nobody_reads_are_named(keys, shape):
+  space = gymnasium.spaces.Box(0, 255, shape, np.uint8)
+  config = types.SimpleNamespace(task='gym_X', encoder=keys, decoder=keys)
+  with pytest.raises(UsageError, match=r"image \(.*goes into the encoder"):
+    environments.check_observations(config, {'image': space, 'reward': space})
+
+
+def test_observations_that_are_read_pass(make):
+  env, = make()
+  for keys in (IMAGES, VECTORS):
+    config = types.SimpleNamespace(task='x', encoder=keys, decoder=keys)
+    environments.check_observations(config, env.obs_space)
 
 
 @pytest.mark.parametrize('task', ['dmc_walker_walk', 'dmc_manip_reach_site'])
@@ -206,8 +256,8 @@ def test_bad_parallelism_is_refused(make):
 @pytest.mark.parametrize('parallel', ['thread', 'process'])
 def test_workers_do_as_the_environment_does(make, parallel, monkeypatch):
   monkeypatch.delenv('DISPLAY', raising=False)
-  inside, = make('eval', rotate=SHAKEN)
-  outside, = make('eval', rotate=SHAKEN, envs_parallel=parallel)
+  inside, = make('eval', perturb=SHAKEN)
+  outside, = make('eval', perturb=SHAKEN, envs_parallel=parallel)
   assert outside._strategy == parallel
   assert outside.obs_space == inside.obs_space
   assert_equal(trajectory(inside), trajectory(outside))

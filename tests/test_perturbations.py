@@ -1,5 +1,6 @@
 import math
 
+import gymnasium
 import numpy as np
 import pytest
 
@@ -51,7 +52,8 @@ def angles(env, frames=5):
 
 
 def wrapped(degrees=5.0, per='frame', fill='zero', seed=0):
-  return perturbations.RotatedFrames(Env(), degrees, per, fill, seed)
+  return perturbations.Perturbed(
+      Env(), 'rotation', degrees, per, fill, seed)
 
 
 @pytest.mark.parametrize('fill', ['zero', 'nearest'])
@@ -170,10 +172,202 @@ def test_no_degrees_is_no_rotation():
   np.testing.assert_array_equal(env.reset()['image'], env.image)
 
 
-@pytest.mark.parametrize('setting, value', [
-    ('degrees', -1), ('degrees', 181), ('degrees', float('nan')),
-    ('degrees', '5'), ('degrees', True), ('per', 'step'), ('per', None),
-    ('fill', 'black'), ('fill', None)])
-def test_bad_settings_are_named(setting, value):
-  with pytest.raises(UsageError, match=rf'rotate\.{setting} is .*must be'):
-    wrapped(**{setting: value})
+@pytest.mark.parametrize('kind, strength, per, fill, message', [
+    ('rotatoin', 5, None, 'zero', "unknown perturbation 'rotatoin'.*rotation"),
+    ('rotation', -1, None, 'zero', 'strength of rotation is -1.*0 to 180'),
+    ('rotation', 181, None, 'zero', '181'),
+    ('rotation', float('nan'), None, 'zero', 'nan'),
+    ('rotation', '5', None, 'zero', "'5'"),
+    ('rotation', True, None, 'zero', 'True'),
+    ('shift', 1.1, None, 'zero', 'strength of shift is 1.1.*0 to 1 '),
+    ('rotation', 5, 'step', 'zero', "per is 'step'.*frame or episode"),
+    ('rotation', 5, None, 'black', "fill is 'black'.*zero or nearest")])
+def test_bad_settings_are_named(kind, strength, per, fill, message):
+  with pytest.raises(UsageError, match=message):
+    perturbations.Perturbed(Env(), kind, strength, per, fill)
+
+
+def test_defaults_are_the_papers_rotation():
+  assert perturbations.check('rotation') == {
+      'kind': 'rotation', 'strength': 5.0, 'per': 'frame', 'fill': 'zero'}
+
+
+# The other kinds.
+
+
+def changed(kind, strength, image=None, episodes=1, **kwargs):
+  """One frame per episode of an environment that shows the image."""
+  inner = Env()
+  inner.image = picture(40, 40) if image is None else image
+  env = perturbations.Perturbed(inner, kind, strength, seed=1, **kwargs)
+  frames = [env.reset()['image'] for _ in range(episodes)]
+  assert all(
+      x.dtype == np.uint8 and x.shape == inner.image.shape for x in frames)
+  return frames[0] if episodes == 1 else np.array(frames).astype(float)
+
+
+def kinds(of):
+  return [k for k, v in perturbations.KINDS.items() if v.of == of]
+
+
+@pytest.mark.parametrize('kind', kinds('image'))
+def test_no_strength_is_the_image_itself_and_some_is_not(kind):
+  image = picture(40, 40)
+  np.testing.assert_array_equal(changed(kind, 0, image), image)
+  assert (changed(kind, None, image) != image).any()
+
+
+@pytest.mark.parametrize('kind', kinds('image'))
+@pytest.mark.parametrize('per', ['frame', 'episode'])
+def test_drawn_per_frame_or_per_episode(kind, per):
+  inner = Env()
+  inner.image = picture(40, 40)
+  env = perturbations.Perturbed(inner, kind, None, per, seed=0)
+  obs = [env.reset(), env.step({}), env.step({}), env.reset()]
+  frames = [x['image'] for x in obs]
+  for x in obs:
+    np.testing.assert_array_equal(x['image'], x['wrist'])
+  if kind == 'blur':  # Nothing about it is random.
+    return
+  assert (frames[0] != frames[3]).any()
+  assert (frames[1] == frames[2]).all() == (per == 'episode')
+  assert (frames[0] == frames[1]).all() == (per == 'episode')
+
+
+def centre(image):
+  light = image[..., 0].astype(float)
+  rows, columns = np.indices(light.shape)
+  return np.array([
+      (light * rows).sum(), (light * columns).sum()]) / light.sum()
+
+
+def test_shift_moves_at_most_by_its_share_and_both_ways():
+  image = np.zeros((40, 20, 3), np.uint8)
+  image[19:21, 9:11] = 200
+  frames = changed('shift', 0.25, image, 300)
+  moved = np.array([centre(x) for x in frames]) - centre(image)
+  # Up to a quarter of 40 rows and of 20 columns, uniformly.
+  np.testing.assert_allclose(abs(moved).max(0), [10, 5], rtol=0.05)
+  np.testing.assert_allclose(
+      moved.std(0), np.array([20, 10]) / math.sqrt(12), rtol=0.1)
+  assert abs(moved.mean(0)).max() < 1
+
+
+def test_zoom_keeps_the_centre_and_changes_sizes_by_its_factor():
+  image = np.zeros((65, 65, 3), np.uint8)
+  image[22:43, 22:43] = 200
+  frames = changed('zoom', 0.5, image, 200)
+  for frame in frames[:20]:
+    np.testing.assert_allclose(centre(frame), [32, 32], atol=0.1)
+  sides = np.sqrt(frames[..., 0].sum((1, 2)) / 200) / 21
+  assert 1 / 1.55 < sides.min() < 1 / 1.4 and 1.4 < sides.max() < 1.55
+
+
+def test_brightness_adds_one_number_to_all_and_clips():
+  frames = changed('brightness', 0.2, np.full((4, 4, 3), 128, np.uint8), 300)
+  assert (frames == frames[:, :1, :1, :1]).all()
+  added = frames[:, 0, 0, 0] - 128
+  assert -51 <= added.min() < -45 and 45 < added.max() <= 51
+  white = changed('brightness', 0.2, np.full((4, 4, 3), 250, np.uint8), 50)
+  assert white.max() == 255
+
+
+def test_contrast_scales_about_the_mean_of_each_channel():
+  image = np.zeros((2, 2, 3), np.uint8)
+  image[0], image[1] = 100, 140
+  for frame in changed('contrast', 0.5, image, 50):
+    low, high = frame[0, 0, 0], frame[1, 0, 0]
+    assert abs(low + high - 240) <= 1 and 10 <= 120 - low <= 30
+
+
+def test_noise_has_its_standard_deviation():
+  noise = changed('noise', 0.05, np.full((80, 80, 3), 128, np.uint8)) - 128.0
+  assert abs(noise.mean()) < 0.5 and abs(noise.std() - 0.05 * 255) < 0.5
+
+
+def test_blur_spreads_a_point_like_a_gaussian():
+  image = np.zeros((33, 33, 3), np.uint8)
+  image[16, 16] = 255
+  blurred = changed('blur', 2 / 33, image).astype(float)
+  expected = 255 / (2 * math.pi * 4) * np.exp(
+      -np.add.outer(np.arange(-16, 17) ** 2, np.arange(-16, 17) ** 2) / 8)
+  np.testing.assert_allclose(
+      blurred, expected[..., None].repeat(3, 2), atol=0.51)
+
+
+def test_occlusion_blackens_a_square_anywhere_inside():
+  frames = changed('occlusion', 0.25, np.full((40, 40, 3), 9, np.uint8), 100)
+  dark = frames[..., 0] == 0
+  assert (dark.sum((1, 2)) == 100).all()
+  for square in dark:
+    rows, columns = square.any(1).nonzero()[0], square.any(0).nonzero()[0]
+    assert len(rows) == len(columns) == 10
+    assert np.ptp(rows) == np.ptp(columns) == 9
+  assert dark.any(0).mean() > 0.9
+
+
+class Sensors:
+  """Delivers two vectors, a bare number and things that are none."""
+
+  def __init__(self):
+    self.position = np.arange(1, 11).astype(np.float64)
+    self.height = np.float64(3)
+
+  def reset(self):
+    return {
+        'position': self.position, 'height': self.height, 'reward': 1.0,
+        'log_speed': np.ones(2), 'is_first': True, 'count': np.ones(2, int)}
+
+  step = lambda self, action: self.reset()
+
+
+def sensed(kind, strength, episodes, per=None):
+  env = perturbations.Perturbed(Sensors(), kind, strength, per, seed=0)
+  result = []
+  for _ in range(episodes):
+    obs = env.reset()
+    for key in ('reward', 'log_speed', 'is_first', 'count'):
+      np.testing.assert_array_equal(obs[key], Sensors().reset()[key])
+    assert obs['position'].dtype == np.float64
+    assert obs['position'].shape == (10,) and np.shape(obs['height']) == ()
+    result.append([*obs['position'], obs['height']])
+  return np.array(result)
+
+
+TRUTH = np.array([*range(1, 11), 3.0])
+
+
+def test_sensor_noise_is_gaussian_in_the_sensors_unit():
+  noise = sensed('sensor_noise', 0.5, 2000) - TRUTH
+  np.testing.assert_allclose(noise.std(0), 0.5, rtol=0.06)
+  assert abs(noise.mean(0)).max() < 0.05
+  assert abs(np.corrcoef(noise.T) - np.eye(11)).max() < 0.1
+
+
+def test_sensor_scale_multiplies_each_number_by_its_own():
+  factor = sensed('sensor_scale', 0.2, 2000) / TRUTH
+  np.testing.assert_allclose(factor.std(0), 0.4 / math.sqrt(12), rtol=0.06)
+  assert 0.8 <= factor.min() < 0.81 and 1.19 < factor.max() <= 1.2
+
+
+@pytest.mark.parametrize('strength, dead', [
+    (0.0, 0), (0.01, 1), (1 / 11, 1), (0.1, 2), (1, 11)])
+def test_dead_sensors_read_zero(strength, dead):
+  values = sensed('dead_sensor', strength, 200)
+  assert ((values == 0).sum(1) == dead).all()
+  np.testing.assert_array_equal(
+      np.where(values, values, TRUTH), TRUTH[None].repeat(200, 0))
+  if dead:
+    assert (values == 0).any(0).all()
+
+
+def test_kinds_go_by_what_there_is_to_perturb():
+  box = gymnasium.spaces.Box
+  image = box(0, 255, (8, 8, 3), np.uint8)
+  vector = box(-1, 1, (4,), np.float32)
+  reward = {'reward': box(-1, 1, (), np.float32)}
+  kinds_for = perturbations.kinds_for
+  assert kinds_for({'image': image, **reward}) == kinds('image')
+  assert kinds_for({'v': vector, **reward}) == kinds('vector')
+  assert kinds_for({'v': vector, 'image': image}) == list(perturbations.KINDS)
+  assert kinds_for(reward) == []
