@@ -79,18 +79,36 @@ class Checkpoints:
     """Finds a checkpoint.
 
     Args:
-      which: `latest` or `best`.
+      which: `latest`, `best`, or the agent step of a kept one.
 
     Returns:
       str path prefix, or None if there is none.
     """
-    return self._managers[which].latest_checkpoint
+    if which in self._managers:
+      return self._managers[which].latest_checkpoint
+    for path in self._kept():
+      if path.endswith(f'-{which}'):
+        return path
+    return None
+
+  def names(self):
+    """Lists what `path` finds.
+
+    Returns:
+      list of str: the agent steps that are kept, `latest` and `best`.
+    """
+    steps = {int(x.rsplit('-', 1)[1]) for x in self._kept()}
+    return [str(x) for x in sorted(steps)] + [
+        x for x in self._managers if self.path(x)]
+
+  def _kept(self):
+    return [x for m in self._managers.values() for x in m.checkpoints]
 
   def state(self, which='latest'):
     """Reads a checkpoint's plain state without touching the agent.
 
     Args:
-      which: `latest` or `best`.
+      which: see `path`.
 
     Returns:
       dict, or None if there is no checkpoint.
@@ -110,7 +128,7 @@ class Checkpoints:
     """Loads a checkpoint into the agent, whose variables must exist.
 
     Args:
-      which: `latest` or `best`.
+      which: see `path`.
 
     Returns:
       dict, the plain state.
@@ -129,7 +147,7 @@ class Checkpoints:
     try:
       yield
     except (tf.errors.OpError, IndexError, json.JSONDecodeError) as error:
-      others = self._managers[which].checkpoints[:-1]
+      others = [x for x in self._kept() if x != self.path(which)]
       raise UsageError(
           f'the checkpoint {self.path(which)} is damaged; name an earlier one '
           f'in the file `checkpoint` beside it '

@@ -74,7 +74,9 @@ def logdir(config):
   """
   if config.logdir:
     return pathlib.Path(os.path.expanduser(config.logdir))
-  return pathlib.Path('logdir', config.task, config.method, str(config.seed))
+  # A Gymnasium id may have slashes and colons.
+  task = re.sub(r'[^\w.+-]', '-', config.task)
+  return pathlib.Path('logdir', task, config.method, str(config.seed))
 
 
 def save(config, path):
@@ -100,6 +102,35 @@ def save(config, path):
     raise UsageError(
         f'cannot write {path}: {error.strerror or error}; choose another '
         'folder with --logdir') from error
+
+
+def saved(run):
+  """Reads the config that a run was trained with.
+
+  Args:
+    run: pathlib.Path, the logdir of a run.
+
+  Returns:
+    upstream's Config; keys that the run did not know have their defaults.
+
+  Raises:
+    UsageError: if there is no run, or its config cannot be read.
+  """
+  path = run / 'config.yaml'
+  if not path.exists():
+    raise UsageError(
+        f'{run} is no run, it has no config.yaml: give the folder that run.py '
+        'was given as --logdir, or made, such as '
+        'logdir/<task>/<method>/<seed>')
+  flat = dict(_defaults(_sources()).flat)
+  try:
+    stored = Config(ruamel_yaml.safe_load(path.read_text('utf-8'))).flat
+    flat.update({k: v for k, v in stored.items() if k in flat})
+    config = Config(flat)
+    check(config)
+  except Exception as error:
+    raise UsageError(f'cannot read {path}: {str(error) or error!r}') from error
+  return config
 
 
 def check_resumable(config, path):

@@ -85,7 +85,7 @@ def learning_curve(runs, path, title):
   figure.text(
       0.99, 0.005, 'faint: training episodes; band: std over eval episodes',
       ha='right', va='bottom', fontsize=6, color='gray')
-  _save(path, lambda f: figure.savefig(f, format='png', dpi=130))
+  save(path, lambda f: figure.savefig(f, format='png', dpi=130))
   plt.close(figure)
 
 
@@ -111,7 +111,7 @@ def reconstruction(video, path, size, sequences=2, every=5, scale=2):
   image = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
   image = image.resize(
       (image.width * scale, image.height * scale), Image.Resampling.NEAREST)
-  _save(path, lambda f: image.save(f, format='PNG'))
+  save(path, lambda f: image.save(f, format='PNG'))
 
 
 def policy_video(frames, path, fps=25, scale=4):
@@ -124,11 +124,16 @@ def policy_video(frames, path, fps=25, scale=4):
     scale: int, enlargement.
   """
   frames = frames.repeat(scale, 1).repeat(scale, 2)
-  _save(path, lambda f: f.write(gif.encode_gif(frames, fps)))
+  save(path, lambda f: f.write(gif.encode_gif(frames, fps)))
 
 
-def _save(path, write):
-  # A reader never finds half a picture, and a full disk leaves the old one.
+def save(path, write):
+  """Writes a file as a whole: a reader never finds half of it.
+
+  Args:
+    path: pathlib.Path; what is there stays if the disk is full.
+    write: function of an open binary file.
+  """
   part = path.with_name(path.name + '.part')
   with part.open('wb') as f:
     write(f)

@@ -99,16 +99,22 @@ class RunLog:
     self._logger.write()
     return score
 
-  def evaluation(self, name, returns, episode):
+  def evaluation(self, name, result):
     """Notes an evaluation; `write` writes it.
 
     Args:
       name: str, `eval` or `eval_rotated`.
-      returns: float [episodes].
-      episode: dict of arrays [T + 1, ...], the one that is shown.
+      result: evaluation.Evaluation.
     """
-    self._logger.scalar(f'{name}_return', returns.mean())
-    self._logger.scalar(f'{name}_return_std', returns.std())
+    episode = result.episode
+    self._logger.scalar(f'{name}_return', result.returns.mean())
+    self._logger.scalar(f'{name}_return_std', result.returns.std())
+    if len(result.predicted):
+      predicted, realised = result.predicted, result.realised
+      self._logger.scalar(f'{name}_value_predicted', predicted.mean())
+      self._logger.scalar(f'{name}_value_realised', realised.mean())
+      self._logger.scalar(
+          f'{name}_value_error', np.abs(predicted - realised).mean())
     self._logger.scalar(f'{name}_length', len(episode['reward']) - 1)
     for key in self._config.log_keys_video:
       if key in episode:

@@ -15,6 +15,7 @@ import time
 
 import numpy as np
 
+from . import agents
 from . import checkpoints
 from . import config as config_lib
 from . import environments
@@ -205,16 +206,11 @@ class Training:
 
   def _build(self):
     config = self.config
-    if config.agent == 'idm':
-      from .agent import IDMAgent
-      agent_class = IDMAgent
-    else:
-      agent_class = upstream.agent.Agent
     self.progress.note('Building the agent and tracing its update.')
     env = self.envs[0]
     with self.progress.during('tracing'), contextlib.redirect_stdout(
         io.StringIO()):
-      self.agent = agent_class(
+      self.agent = agents.build(
           config, env.obs_space, env.act_space, self.step)
       self.checkpoints = checkpoints.Checkpoints(
           self.logdir / 'checkpoints', self.agent, config.checkpoints)
@@ -310,11 +306,11 @@ class Training:
     for name, env in envs.items():
       if env is None:
         continue
-      returns, episode = evaluation.evaluate(
+      result = evaluation.evaluate(
           self.agent, env, config.eval_eps,
           lambda name=name: self.progress.tick(doing=name.replace('_', ' ')))
-      scores[name] = returns.mean()
-      self.log.evaluation(name, returns, episode)
+      scores[name] = result.returns.mean()
+      self.log.evaluation(name, result)
     data = {k: v[:6] for k, v in next(self.batches).items()}
     self.log.report(self.agent.report(data))
     self.log.write(self.updates)
