@@ -61,5 +61,5 @@ def figure(runs, palette):
     ax.set_axis_off()
   for ax in axes.flat[max(0, len(panels) - columns):len(panels)]:
     ax.set_xlabel('environment steps')
-  figures.finish(made)
+  figures.finish(made, palette)
   return made

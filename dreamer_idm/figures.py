@@ -1,6 +1,7 @@
 """The report's figures of returns, and what all its figures share."""
 
 import io
+import itertools
 
 import matplotlib
 import numpy as np
@@ -16,10 +17,11 @@ COLORS = (
     '#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9',
     '#8c564b', '#7f7f7f')
 BASELINE_COLOR = '#444444'
-STYLE = {
+STYLE: dict = {
     'font.size': 9, 'axes.titlesize': 9, 'axes.spines.top': False,
     'axes.spines.right': False, 'axes.grid': True, 'grid.alpha': 0.25,
-    'legend.frameon': False, 'lines.linewidth': 1.5,
+    'figure.constrained_layout.h_pad': 0.06,
+    'figure.constrained_layout.w_pad': 0.08, 'legend.frameon': False, 'lines.linewidth': 1.5,
     'text.parse_math': False,  # A dollar in a method's name is a dollar.
     'svg.hashsalt': 'dreamer_idm'}  # The same figure gives the same file.
 
@@ -38,9 +40,9 @@ def colors(methods):
   Returns:
     dict of method -> color.
   """
-  others = [x for x in methods if x != 'dreamer']
-  found = {x: COLORS[i % len(COLORS)] for i, x in enumerate(others)}
-  return {**found, 'dreamer': BASELINE_COLOR}
+  others = iter(itertools.cycle(COLORS))
+  return {
+      x: BASELINE_COLOR if x == 'dreamer' else next(others) for x in methods}
 
 
 def grid(rows, columns, width=9.0, height=2.7):
@@ -59,21 +61,22 @@ def grid(rows, columns, width=9.0, height=2.7):
   return figure, figure.subplots(rows, columns, squeeze=False)
 
 
-def finish(figure, title=''):
+def finish(figure, palette):
   """Gives a figure one legend for all its panels.
 
   Args:
     figure: Figure.
-    title: str, the legend's.
+    palette: dict of method -> color, in the order of the legend.
   """
   entries: dict = {}
   for axes in figure.axes:
     for handle, label in zip(*axes.get_legend_handles_labels()):
       entries.setdefault(label, handle)
-  if entries:
+  labels = [x for x in palette if x in entries]
+  if labels:
     figure.legend(
-        list(entries.values()), list(entries), loc='outside upper center',
-        ncols=min(len(entries), 6), title=title or None)
+        [entries[x] for x in labels], labels, loc='outside upper center',
+        ncols=min(len(labels), 6))
 
 
 def save(figure, folder, name):
@@ -87,6 +90,8 @@ def save(figure, folder, name):
   Returns:
     bytes, the SVG.
   """
+  figure.draw_without_rendering()
+  figure.set_layout_engine('none')  # It is laid out; not again for each file.
   figure.savefig(folder / f'{name}.png', dpi=150, metadata={'Software': None})
   image = io.BytesIO()
   figure.savefig(image, format='svg', metadata={'Date': None})
@@ -101,7 +106,7 @@ def steps_axis(axes, label=True):
     axes: Axes.
     label: bool, whether to write what it is.
   """
-  axes.xaxis.set_major_locator(ticker.MaxNLocator(5))
+  axes.xaxis.set_major_locator(ticker.MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
   axes.xaxis.set_major_formatter(ticker.FuncFormatter(_thousands))
   if label:
     axes.set_xlabel('environment steps')
@@ -164,8 +169,8 @@ def learning_curves(runs, palette):
       ax.set_title(f'{task}, {condition}')
       steps_axis(ax, task == tasks[-1])
     row[0].set_ylabel('return')
-    _same_returns(row)
-  finish(figure)
+    same_scale(row)
+  finish(figure, palette)
   return figure
 
 
@@ -204,8 +209,8 @@ def aggregate(runs, palette):
     ax.set_title(f'all tasks, {condition}')
     steps_axis(ax)
   axes[0][0].set_ylabel('return, IQM')
-  _same_returns(axes[0])
-  finish(figure)
+  same_scale(axes[0])
+  finish(figure, palette)
   return figure, points
 
 
@@ -257,8 +262,8 @@ def ablation(runs, palette):
         if scores.select(here, key=key))
     _bars(right, here, step, palette)
     right.set_title(f'{task}, at {step:,} steps')
-    _same_returns([left, right])
-  finish(figure)
+    same_scale([left, right])
+  finish(figure, palette)
   return figure
 
 
@@ -278,7 +283,7 @@ def _bars(axes, runs, step, palette):
       bar(axes, x, width, mean, std, found, palette[method], index > 0)
   axes.set_xticks(
       range(len(methods)), methods,
-      rotation=20 if len(methods) > 4 else 0)
+      rotation=20 if sum(map(len, methods)) > 45 else 0)
   axes.grid(axis='x', visible=False)
 
 
@@ -320,8 +325,12 @@ def shown_conditions(runs):
       x for x, key in CONDITIONS.items() if scores.select(runs, key=key)]
 
 
-def _same_returns(axes):
-  # One scale for panels that are to be compared, from 0 unless below it.
+def same_scale(axes):
+  """Gives panels that are to be compared one scale, from 0 if none is below.
+
+  Args:
+    axes: list of Axes.
+  """
   low = min(x.get_ylim()[0] for x in axes)
   high = max(x.get_ylim()[1] for x in axes)
   lowest = min(

@@ -132,10 +132,13 @@ class ReportPage:
       return
     self._page.text(
         'Pairs are runs of the same task and seed. Within a task, both '
-        'methods are scored at the largest step that all their runs have.')
-    report_tables.comparison_table(self._page, comparisons)
-    self._page.points(
-        'In words', [x.sentence() for x in comparisons])
+        'methods are scored at the largest step that all their runs have. Of '
+        'many 95% intervals, one in twenty excludes 0 by chance alone; here '
+        f'are {sum(x.interval is not None for x in comparisons)}.')
+    for method in dict.fromkeys(x.method for x in comparisons):
+      self._page.heading(f'{method} against {paired_comparison.BASELINE}')
+      report_tables.comparison_table(
+          self._page, [x for x in comparisons if x.method == method])
 
   def _ablation(self):
     self._page.section('All methods on one axis')
@@ -147,7 +150,7 @@ class ReportPage:
         "As the paper's Figure 5. Left: clean return, mean over seeds. Right: "
         'scores at the step that all runs of the task have, plain: clean, '
         'hatched: rotated; bar: mean, line: sample standard deviation over '
-        f'seeds, dots: seeds. {self._seeds(self._evaluated)}.')
+        f'seeds, dots: single seeds; {self._seeds(self._evaluated)}.')
 
   def _robustness(self):
     self._page.section('Robustness')

@@ -21,13 +21,14 @@ def runs(page, found):
     last = [run.series(key) for key in CONDITIONS.values()]
     rows.append([
         _text(run.task), _text(run.method), str(run.seed), f'{run.env_step:,}',
-        NONE if run.budget is None else f'{run.budget:,}', _text(run.state),
+        NONE if run.budget is None else f'{run.budget:,}', _long(run.state),
         *(f'{x[-1]:.1f}' if len(x) else NONE for _, x in last),
-        _text(run.name)])
+        _long(run.name)])
   page.table(
       [_text('task'), _text('method'), 'seed', 'env steps', 'budget',
        _text('state'), 'last clean', 'last rotated', _text('folder')],
-      rows, 'All runs that were found; last: return of the last evaluation.')
+      rows, 'All runs that were found; last: return of the last evaluation.',
+      f'All {len(rows)} runs' if len(rows) > 12 else '')
 
 
 def scores_table(page, number, rows, methods):
@@ -47,7 +48,7 @@ def scores_table(page, number, rows, methods):
   others = list(dict.fromkeys(y for x in rows for y in x.published))
   header = [_text('task'), 'env steps', *(Cell(x, 'ours') for x in methods)]
   header += [
-      Cell(method, f'published, {source}', 'published')
+      Cell(method, f'published: {source}', 'published')
       for source, method in others]
   lines = []
   for row in rows:
@@ -59,23 +60,23 @@ def scores_table(page, number, rows, methods):
       header, lines,
       'Mean ± sample standard deviation over the seeds (n) that have come so '
       'far, by the last evaluation at or before the step. Published: mean ± '
-      'standard deviation as printed by the source.')
+      'standard deviation as the source has them, rounded; n=?: it does not '
+      'say how many seeds.')
 
 
 def comparison_table(page, comparisons):
-  """Writes the paired comparisons.
+  """Writes the paired comparisons of one method, and each in words.
 
   Args:
     page: web_page.Page.
-    comparisons: list of PairedComparison.
+    comparisons: list of PairedComparison, at least one.
   """
   rows = []
   for x in comparisons:
     steps = sorted(set(x.steps))
     counts = sorted(map(len, x.seeds))
     rows.append([
-        _text(f'{x.method} − {x.baseline}'), _text(x.task),
-        _text(x.condition),
+        _text(x.task), _text(x.condition),
         ' to '.join(f'{y:,}' for y in dict.fromkeys((steps[0], steps[-1]))),
         ' to '.join(map(str, dict.fromkeys((counts[0], counts[-1])))),
         _number(x.mean), _number(x.baseline_mean),
@@ -85,14 +86,15 @@ def comparison_table(page, comparisons):
         Cell(f'{x.improvement:.2f}', _interval(x.improvement_interval, '{:.2f}')
              if x.improvement_interval else '')])
   page.table(
-      [_text('methods'), _text('task'), _text('images'), 'env steps',
-       'paired seeds', 'method', 'baseline', 'difference', '95% interval',
-       'excludes 0', 'P(improvement)'],
+      [_text('task'), _text('images'), 'env steps', 'paired seeds',
+       comparisons[0].method, comparisons[0].baseline, 'difference',
+       '95% interval', 'excludes 0', 'P(improvement)'],
       rows,
       'Mean returns of the paired runs, the mean of their differences with its '
       '95% stratified bootstrap interval, and the probability that a run of '
       'the method beats one of the baseline (over all runs, with its 95% '
       'interval below). A dash: too few seeds for it.')
+  page.points('', [x.sentence() for x in comparisons])
 
 
 def drift(page, study):
@@ -140,10 +142,10 @@ def _ours(found, step):
     return Cell(NONE, 'not reached')
   mean, std, count = scores.mean_std([x[0] for x in found])
   steps = [x[1] for x in found]
-  small = f'n = {count}'
+  small = f'n={count}'
   if {*steps} != {step}:
     both = dict.fromkeys((min(steps), max(steps)))
-    small += f', at {" to ".join(f"{x:,}" for x in both)}'
+    small += f' at {" to ".join(f"{x:,}" for x in both)}'
   text = f'{mean:.0f}' + (f' ± {std:.0f}' if np.isfinite(std) else '')
   return Cell(text, small)
 
@@ -151,13 +153,18 @@ def _ours(found, step):
 def _published(found, step):
   if not found:
     return Cell(NONE, '', 'published')
-  small = f'n = {found["seeds"] or "unknown"}'
-  small += f', at {found["steps"]:,}' if found['steps'] != step else ''
-  return Cell(f'{found["mean"]:g} ± {found["std"]:g}', small, 'published')
+  small = f'n={found["seeds"] or "?"}'
+  if found['steps'] != step:
+    small += f' at {found["steps"] / 1000:g}K'
+  return Cell(f'{found["mean"]:.0f} ± {found["std"]:.0f}', small, 'published')
 
 
 def _text(text):
   return Cell(text, kind='text')
+
+
+def _long(text):
+  return Cell(text, kind='long')
 
 
 def _number(value):

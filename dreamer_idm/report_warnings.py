@@ -28,10 +28,14 @@ def collect(found, runs, comparisons, studies):
         f'{", ".join(map(str, seeds))}')
   warnings += [f'{x.name}: {note}' for x in found for note in x.notes]
   warnings += run_folders.differences(runs)
+  same: dict = {}  # Mostly, clean and rotated have the same to say.
   for x in comparisons:
-    warnings += [
-        f'{x.method} against {x.baseline}, {x.task}, {x.condition}: {note}'
-        for note in x.notes]
+    for note in x.notes:
+      same.setdefault((x.method, x.baseline, x.task, note), []).append(
+          x.condition)
+  warnings += [
+      f'{method} against {baseline}, {task}, {" and ".join(where)}: {note}'
+      for (method, baseline, task, note), where in same.items()]
   if len({x.task.split('_')[0] for x in runs}) > 1:
     warnings.append(
         'the tasks are not all of one suite; averages over them are of raw '
@@ -53,5 +57,5 @@ def _few_seeds(runs):
           f'{t}, {m} ({n})' for (t, m), n in few.items())
   return [
       f'fewer than {statistics.FEW_SEEDS} seeds ({many}): {where}. Returns of '
-      'single runs differ by chance as much as methods do; nothing here is '
-      'evidence that one method is better.']
+      'single runs differ by chance as much as methods do: that is no '
+      'evidence that one method is better than another.']

@@ -63,9 +63,14 @@ def figure(runs, palette):
   bars = bool(single) and (single != [CLEAN] or not sweeps)
   panels = len(sweeps) + bars
   columns = min(2, panels)
+  wide = bars and columns > 1 and len(single) > 5  # Its labels need a row.
   made, axes = figures.grid(
-      math.ceil(panels / columns), columns, 4.6 * max(1.3, columns))
+      math.ceil((panels + wide) / columns), columns, 4.6 * max(1.3, columns))
   flat = list(axes.flat)
+  if wide:
+    for ax in axes[0]:
+      ax.remove()
+    flat[:2] = [made.add_subplot(axes[0][0].get_gridspec()[0, :])]
   if bars:
     _bars(flat[0], {x: found[x] for x in single}, runs, palette)
   for ax, kind in zip(flat[bars:], sweeps):
@@ -73,9 +78,9 @@ def figure(runs, palette):
   for ax in flat[panels:]:
     ax.set_axis_off()
   for ax in flat[:panels]:
-    ax.set_ylim(bottom=min(0, ax.get_ylim()[0]))
     ax.set_ylabel('return')
-  figures.finish(made)
+  figures.same_scale(flat[:panels])
+  figures.finish(made, palette)
   return made
 
 
@@ -86,8 +91,10 @@ def _bars(axes, found, runs, palette):
   for place, (kind, strengths) in enumerate(found.items()):
     (strength, values), = strengths.items()
     # Long names go on several lines.
-    label = kind if kind == CLEAN else f'{kind} {strength:g}'
-    labels.append(label.replace(' (', '\n(').replace(', ', ',\n'))
+    first, *rest = kind.rstrip(')').split(' (')
+    labels.append('\n'.join(
+        [first, '' if kind == CLEAN else f'{strength:g}',
+         *', '.join(rest).split(', ')]))
     for index, method in enumerate(methods):
       if values.get(method):
         mean, std, _ = scores.mean_std(values[method])
@@ -96,6 +103,7 @@ def _bars(axes, found, runs, palette):
             axes, x, width, mean, std, values[method], palette[method])
   for method in methods:  # For the legend.
     axes.bar(0, 0, 0, color=palette[method], alpha=0.75, label=method)
+  axes.set_title('one strength')
   axes.set_xticks(range(len(labels)), labels, fontsize=7)
   axes.grid(axis='x', visible=False)
 

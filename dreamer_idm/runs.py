@@ -9,6 +9,8 @@ import json
 import math
 import os
 import pathlib
+from typing import Any
+from typing import TypeGuard
 
 import numpy as np
 
@@ -186,9 +188,9 @@ def _read(path, logdir):
     run.notes.append(
         'no config.yaml that can be read: task, method and seed are taken '
         f'from the folder names{"" if digits else ", the seed as 0"}')
-  budget = [run.config.get(x) for x in ('steps', 'action_repeat')]
-  if all(_number(x) and math.isfinite(x) for x in budget):
-    run.budget = round(budget[0] * budget[1])
+  steps, repeat = run.config.get('steps'), run.config.get('action_repeat')
+  if _number(steps) and _number(repeat) and math.isfinite(steps * repeat):
+    run.budget = round(steps * repeat)
   run.rows = _metrics(run)
   run.evaluation = _evaluation(run)
   return run
@@ -288,7 +290,7 @@ def _condition(found):
       'fill': _plain(found.get('fill') or ''), 'returns': returns}
 
 
-def _number(value):
+def _number(value: Any) -> TypeGuard[int | float]:
   return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 

@@ -10,7 +10,7 @@ import html
 
 CSS = '''
 :root { color-scheme: light; }
-body { margin: 0 auto; max-width: 62rem; padding: 2rem 1.5rem 5rem;
+body { margin: 0 auto; max-width: 70rem; padding: 2rem 1.5rem 5rem;
   background: #fff; color: #1d2328; line-height: 1.5;
   font-family: system-ui, "Segoe UI", Roboto, "DejaVu Sans", sans-serif; }
 h1 { font-size: 1.7rem; line-height: 1.2; margin: 0 0 .3rem; }
@@ -30,22 +30,27 @@ nav a { display: block; text-decoration: none; padding: .1rem 0; }
 .warning { border-left: 4px solid #d98200; background: #fff8ec;
   padding: .5rem 1rem; margin: 1rem 0; }
 figure { margin: 1.2rem 0; }
-figure img { max-width: 100%; height: auto; display: block; }
-img.pixels { image-rendering: pixelated; }
-figcaption, caption { color: #57606a; font-size: .86rem; text-align: left; }
+figure img { width: 100%; max-width: 62rem; height: auto; display: block; }
+figure img.pixels { width: auto; max-width: 100%;
+  image-rendering: pixelated; }
+figcaption, p.caption { color: #57606a; font-size: .86rem; }
 figcaption { margin-top: .4rem; max-width: 52rem; }
+summary { cursor: pointer; color: #0b5a94; }
 .scroll { overflow-x: auto; margin: .8rem 0 1.2rem; }
 table { border-collapse: collapse; font-size: .86rem;
   font-variant-numeric: tabular-nums; }
-caption { padding-bottom: .4rem; }
-th, td { padding: .28rem .6rem; text-align: right; vertical-align: top;
+th, td { padding: .28rem .5rem; text-align: right; vertical-align: top;
+  white-space: nowrap;
   border-bottom: 1px solid #e4e8ec; }
-th { font-weight: 600; vertical-align: bottom;
+th { font-weight: 600; vertical-align: bottom; white-space: normal;
   border-bottom: 2px solid #c5ccd3; }
-td.text, th.text { text-align: left; overflow-wrap: anywhere; }
+td.text, th.text { text-align: left; }
+td.long { text-align: left; white-space: normal; min-width: 13rem;
+  overflow-wrap: anywhere; }
 td.published, th.published { background: #f5f2ea; color: #655a3d; }
-td.good { font-weight: 600; }
-td small { display: block; color: #77808a; font-size: .75rem; }
+th small, td small { display: block; color: #6a737c; font-size: .75rem;
+  font-weight: 400; }
+th small { max-width: 6.5rem; margin-left: auto; }
 '''
 
 
@@ -56,7 +61,8 @@ class Cell:
   Attributes:
     text: str.
     small: str, a second line in small print.
-    kind: str, CSS classes: `text` (left-aligned), `published`.
+    kind: str, CSS classes: `text` (left-aligned, on one line), `long`
+      (left-aligned, on several), `published`.
   """
 
   text: str
@@ -121,20 +127,26 @@ class Page:
     (self._top if top else self._parts).append(
         f'<div class="{_escape(kind)}">{first}<ul>{lines}</ul></div>')
 
-  def table(self, header, rows, caption):
+  def table(self, header, rows, caption, folded=''):
     """Writes a table.
 
     Args:
       header: list of str or Cell.
       rows: list of lists of str or Cell, as long as the header.
       caption: str.
+      folded: str, what the table is, if it is to be shown only when asked
+        for; else empty.
     """
     head = ''.join(_cell('th', x) for x in header)
     body = ''.join(
         f'<tr>{"".join(_cell("td", x) for x in row)}</tr>' for row in rows)
-    self._parts.append(
-        f'<div class="scroll"><table><caption>{_escape(caption)}</caption>'
+    table = (
+        f'<p class="caption">{_escape(caption)}</p><div class="scroll"><table>'
         f'<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>')
+    if folded:
+      table = (
+          f'<details><summary>{_escape(folded)}</summary>{table}</details>')
+    self._parts.append(table)
 
   def picture(self, data, kind, caption, pixels=False):
     """Writes a picture with its caption, the data inlined.

@@ -1,0 +1,292 @@
+import csv
+import html.parser
+import json
+import os
+import re
+
+import numpy as np
+import pytest
+from conftest import run_script
+from PIL import Image
+from report_runs import RESULTS
+from report_runs import run_report
+from report_runs import write_run
+
+from dreamer_idm.errors import UsageError
+
+
+class Outline(html.parser.HTMLParser):
+  """Collects the tags, the text, and what stays open."""
+
+  def __init__(self, text):
+    super().__init__()
+    self.tags, self.open, self.sources, self.words = [], [], [], []
+    self.feed(text)
+
+  def handle_starttag(self, tag, attributes):
+    self.tags.append(tag)
+    self.sources += [v for k, v in attributes if k in ('src', 'href')]
+    if tag not in ('meta', 'img'):
+      self.open.append(tag)
+
+  def handle_endtag(self, tag):
+    assert self.open.pop() == tag
+
+  def handle_data(self, data):
+    self.words.append(data)
+
+
+def read(out):
+  text = (out / 'index.html').read_text('utf-8')
+  page = Outline(text)
+  assert not page.open
+  return page, ' '.join(page.words)
+
+
+def rows(out, name):
+  with (out / name).open(newline='') as f:
+    return list(csv.DictReader(f))
+
+
+@pytest.fixture(scope='module')
+def real(tmp_path_factory):
+  out = tmp_path_factory.mktemp('real') / 'below' / 'out'
+  run_report(RESULTS, '--out', str(out))
+  return out
+
+
+def test_real_results(real):
+  assert not (RESULTS / 'report').exists()
+  page, text = read(real)
+  assert 'fewer than 5 seeds (1)' in text
+  assert 'cpu_walker_walk/dreamer: unfinished at 40,000 of 50,000' in text
+  assert 'missing: dmc_walker_walk, idm, seed 0' in text
+  assert '88.3 higher on average at 50,000 steps with 1 paired seed' in text
+  assert 'no difference is shown' in text and 'excludes 0.' not in text
+  assert 'weak evidence' in text and '197 ± 69' in text
+  assert 'mean of 3 evaluation episodes' in text
+  for name in ('learning_curves', 'ablation', 'diagnostics_dmc_cheetah_run'):
+    with Image.open(real / 'figures' / f'{name}.png') as image:
+      assert len(image.convert('RGB').getcolors(100_000)) > 20
+    assert b'</svg>' in (real / 'figures' / f'{name}.svg').read_bytes()
+  # Nothing from outside the page.
+  assert all(x.startswith(('data:image/', '#')) for x in page.sources)
+  assert page.tags.count('img') == 3
+
+
+def test_scores_are_in_upstreams_format(real):
+  entries = json.loads((real / 'scores.json').read_text())
+  assert len(entries) == 4
+  entries = [x for x in entries if x['task'] == 'dmc_cheetah_run']
+  assert [(x['method'], x['seed']) for x in entries] == [
+      ('dreamer', '0'), ('idm', '0')]
+  for entry in entries:
+    assert set(entry) == {'task', 'method', 'seed', 'xs', 'ys'}
+    assert len(entry['xs']) == len(entry['ys']) == 11
+    assert all(isinstance(x, float) for x in entry['xs'] + entry['ys'])
+  assert entries[1]['xs'][-1] == 50_000
+  assert entries[1]['ys'][-1] == pytest.approx(232.09, abs=0.01)
+  rotated = json.loads((real / 'scores_rotated.json').read_text())
+  assert rotated[2]['ys'][-1] == pytest.approx(79.40, abs=0.01)
+
+
+@pytest.fixture(scope='module')
+def grid(tmp_path_factory):
+  folder = tmp_path_factory.mktemp('grid')
+  for task, base in [('dmc_walker_walk', 100.0), ('dmc_hopper_stand', 40.0)]:
+    for seed in range(5):
+      write_run(folder, task, 'dreamer', seed, [base, base + seed])
+      write_run(folder, task, 'idm', seed, [base, base + 30 + seed])
+  half = write_run(
+      folder, 'dmc_walker_walk', 'wo_dm', 0, [90.0], budget=2000)
+  (half / 'evaluation').mkdir()
+  conditions = [('clean', 0.0, [90.0, 70.0]), ('noise', 0.1, [50.0, 60.0])]
+  conditions += [('rotation', x, [80.0 - x]) for x in (0.0, 5.0, 10.0)]
+  (half / 'evaluation' / 'evaluation.json').write_text(json.dumps({
+      'task': 'dmc_walker_walk', 'method': 'wo_dm', 'seed': 0,
+      'checkpoint': 'latest', 'env_step': 1000, 'episodes': 2,
+      'conditions': [
+          {'kind': k, 'strength': s, 'per': 'frame', 'fill': 'zero',
+           'returns': r} for k, s, r in conditions],
+      'value': {'predicted': 4.25, 'realised': 3.5, 'error': 1.125,
+                'states': 10}}))
+  Image.new('RGB', (30, 20), 'red').save(
+      half / 'reconstruction_openl_image.png')
+  waiting = folder / 'dmc_hopper_stand' / 'wo_dm' / '0'
+  waiting.mkdir(parents=True)
+  (waiting / 'config.yaml').write_text(
+      'task: dmc_hopper_stand\nmethod: wo_dm\nseed: 0\n')
+  study = folder / 'reconstruct'
+  study.mkdir()
+  Image.new('RGB', (30, 20), 'blue').save(study / 'figure1.png')
+  (study / 'drift.png').write_text('no picture')
+  (study / 'drift.json').write_text(json.dumps({
+      'sigma': [0.0, 0.5], 'runs': [
+          {'label': 'idm, seed 0', 'task': 'dmc_walker_walk', 'method': 'idm',
+           'kl': [0.0, 0.375], 'pixel_error': [0.0, 2.5]}]}))
+  return run_report(folder, '--title', 'Grid')
+
+
+def test_the_page_shows_every_part(grid):
+  page, text = read(grid)
+  assert 'excludes 0.' in text and '5 paired seeds in each task' in text
+  assert 'σ = 0.5' in text and '0.375' in text
+  assert '4.25' in text and '1.12' in text
+  assert 'reconstruct/drift.png is no PNG' in text
+  assert sorted(x.stem for x in (grid / 'figures').glob('*.svg')) == [
+      'ablation', 'aggregate', 'diagnostics_dmc_hopper_stand',
+      'diagnostics_dmc_walker_walk', 'learning_curves',
+      'robustness_dmc_walker_walk']
+  kinds = [x.split(';')[0] for x in page.sources if x.startswith('data:')]
+  assert kinds.count('data:image/svg+xml') == 6
+  assert kinds.count('data:image/png') == 2
+  links = [x[1:] for x in page.sources if x.startswith('#')]
+  source = (grid / 'index.html').read_text('utf-8')
+  assert len(links) > 8 and all(f'id="{x}"' in source for x in links)
+
+
+def test_what_is_missing_or_unfinished_is_named(grid):
+  _, text = read(grid)
+  assert 'dmc_walker_walk/wo_dm/0: unfinished at 1,000 of 2,000' in text
+  assert 'dmc_hopper_stand/wo_dm/0: no metrics' in text
+  assert 'missing: dmc_hopper_stand, wo_dm, seeds 1, 2, 3, 4' in text
+  assert 'fewer than 5 seeds (1): dmc_walker_walk, wo_dm (1)' in text
+  assert 'compared at 1,000, as far as dmc_walker_walk/wo_dm/0 got' in text
+  states = {
+      (x['task'], x['method'], x['seed']): x for x in rows(grid, 'runs.csv')}
+  assert len(states) == 22
+  run = states['dmc_walker_walk', 'idm', '4']
+  assert run['state'] == 'complete' and run['budget'] == '2000'
+  assert (run['final_clean'], run['final_rotated']) == ('134.0', '67.0')
+  assert states['dmc_hopper_stand', 'wo_dm', '0']['state'] == 'no metrics'
+
+
+def test_the_numbers_as_csv(grid):
+  curves = rows(grid, 'curves.csv')
+  assert len(curves) == 2 * (2 * 20 + 1)  # Clean and rotated.
+  assert {
+      'task': 'dmc_hopper_stand', 'method': 'idm', 'seed': '3',
+      'condition': 'rotated', 'env_step': '2000', 'return': '36.5',
+      'std_over_episodes': ''} in curves
+  overall = {
+      (x['method'], x['condition']): x for x in rows(grid, 'comparison.csv')
+      if x['task'] == 'all tasks'}
+  idm = overall['idm', 'clean']
+  assert float(idm['difference']) == 30 and idm['excludes_zero'] == 'True'
+  assert idm['paired_seeds'] == '5' and idm['env_steps'] == '2000 2000'
+  assert float(idm['probability_of_improvement']) == 1.0
+  table = [
+      x for x in rows(grid, 'tables.csv')
+      if x['task'] == 'dmc_walker_walk' and x['condition'] == 'clean']
+  ours, = [
+      x for x in table
+      if x['source'] == 'ours' and (x['method'], x['env_step']) == (
+          'idm', '2000')]
+  assert float(ours['mean']) == 132 and ours['seeds'] == '5'
+  assert float(ours['std']) == pytest.approx(np.std(range(5), ddof=1))
+  assert any(
+      x['source'] == 'published: IDM NeurIPS 2021' and x['mean'] == '630'
+      for x in table)
+  means = [
+      x for x in rows(grid, 'aggregate.csv') if x['statistic'] == 'mean']
+  assert any(
+      (x['task'], x['method'], x['condition'], x['env_step'], x['runs'],
+       x['value']) == ('dmc_walker_walk', 'idm', 'clean', '2000', '5', '132.0')
+      for x in means)
+  noise, = [
+      x for x in rows(grid, 'robustness.csv') if x['kind'] == 'noise']
+  assert float(noise['return']) == 55 and noise['episodes'] == '2'
+
+
+def test_aggregate_is_the_iqm_over_runs_of_the_shared_tasks(tmp_path):
+  for task, base in [('a', 0.0), ('b', 100.0)]:
+    for seed in range(4):
+      write_run(tmp_path, task, 'idm', seed, [base + seed])
+  found = {
+      x['condition']: x for x in rows(run_report(tmp_path), 'aggregate.csv')
+      if x['statistic'] == 'iqm'}
+  # 0 to 3 and 100 to 103: two are cut at either end.
+  assert float(found['clean']['value']) == np.mean([2, 3, 100, 101])
+  assert float(found['rotated']['value']) == np.mean([2, 3, 100, 101]) / 2
+  assert float(found['clean']['low']) < 51.5 < float(found['clean']['high'])
+  assert found['clean']['runs'] == '8'
+
+
+EVIL = '<img src=x onerror=alert(1)>&"\''
+
+
+def test_names_are_text_and_never_markup(tmp_path):
+  for method in ('dreamer', EVIL.replace('/', ''), '$\\frac{', '_x'):
+    path = write_run(tmp_path, 'dmc_walker_walk', 'm', 0, [1.0, 2.0])
+    path = path.rename(tmp_path / str(len(os.listdir(tmp_path))))
+    config = json.loads((path / 'config.yaml').read_text())
+    config |= {'method': method, 'task': f'<script>{EVIL}\x07'}
+    (path / 'config.yaml').write_text(json.dumps(config))
+    (path / 'evaluation').mkdir()
+    (path / 'evaluation' / 'evaluation.json').write_text(json.dumps(
+        {'conditions': [{'kind': f'</svg>{EVIL}', 'strength': 1.0,
+                         'returns': [1.0]}]}))
+  out = run_report(tmp_path, '--title', f'</title><script>{EVIL}')
+  page, text = read(out)
+  assert 'script' not in page.tags
+  assert page.tags.count('img') == len(
+      [x for x in page.sources if x.startswith('data:')])
+  assert '<script><img src=x onerror=alert(1)>' in text
+  for path in (out / 'figures').glob('*.svg'):
+    assert not re.search(rb'<(script|img)\b', path.read_bytes())
+
+
+def test_one_method_one_seed_no_rotation(tmp_path):
+  path = write_run(tmp_path, method='idm', returns=[1.0, 2.0], rotated=False)
+  with (path / 'metrics.jsonl').open('a') as f:
+    f.write('{"step": 2000, "eval_return": NaN}\n{"step"')
+  _, text = read(run_report(tmp_path))
+  assert 'there are no evaluated runs of the baseline, dreamer' in text
+  assert 'No run has an evaluation on rotated images' in text
+  assert '1 of 6 lines of metrics.jsonl are damaged' in text
+  assert 'eval_return is no finite number at env step 2,000' in text
+
+
+def test_runs_that_have_not_begun(tmp_path):
+  path = write_run(tmp_path, method='dreamer', returns=[], budget=1000)
+  write_run(tmp_path, method='idm', returns=[], budget=1000)
+  (path / 'metrics.jsonl').write_text('{"step": 10, "train_return": 3}\n')
+  out = run_report(tmp_path)
+  _, text = read(out)
+  assert 'No run has been evaluated yet' in text
+  assert 'dreamer/0: unfinished at 10 of 1,000' in text
+  assert 'idm/0: no metrics' in text
+  assert json.loads((out / 'scores.json').read_text()) == []
+
+
+def test_mistakes_say_what_to_do(tmp_path):
+  with pytest.raises(UsageError, match='does not exist'):
+    run_report(tmp_path / 'nowhere')
+  (tmp_path / 'file').write_text('')
+  with pytest.raises(UsageError, match='is a file'):
+    run_report(tmp_path / 'file')
+  with pytest.raises(UsageError, match='no runs in .*train first'):
+    run_report(tmp_path)
+  assert not (tmp_path / 'report').exists()
+  write_run(tmp_path, returns=[1.0])
+  with pytest.raises(UsageError, match='another folder with --out'):
+    run_report(tmp_path, '--out', str(tmp_path / 'file'))
+
+
+def test_a_report_is_written_over_and_is_no_run(tmp_path, capsys):
+  write_run(tmp_path, returns=[1.0], rotated=False)
+  out = run_report(tmp_path)
+  first = {x.name: x.read_bytes() for x in out.rglob('*') if x.is_file()}
+  run_report(tmp_path)
+  printed = capsys.readouterr().out.splitlines()
+  assert len(printed) == 2 and printed[0] == printed[1]
+  assert printed[0].endswith(str(out / 'index.html'))
+  assert first == {
+      x.name: x.read_bytes() for x in out.rglob('*') if x.is_file()}
+
+
+def test_tensorflow_is_not_needed(tmp_path):
+  result = run_script(
+      tmp_path, 'import sys\nfrom dreamer_idm import report\n'
+      'assert "tensorflow" not in sys.modules\nprint("fine")')
+  assert result.stdout.strip() == 'fine', result.stderr

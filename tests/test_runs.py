@@ -1,0 +1,243 @@
+import json
+
+import numpy as np
+import pytest
+from report_runs import RESULTS
+from report_runs import write_run
+
+from dreamer_idm import paired_comparison
+from dreamer_idm import published
+from dreamer_idm import runs
+from dreamer_idm import scores
+
+
+def test_real_runs_are_found_and_read():
+  found = runs.find(RESULTS)
+  cheetah = {x.method: x for x in found if x.task == 'dmc_cheetah_run'}
+  assert sorted(cheetah) == ['dreamer', 'idm']
+  run = cheetah['idm']
+  assert (run.seed, run.budget, run.state) == (0, 50_000, 'complete')
+  assert scores.score_at(run, 'clean', 50_000) == (
+      pytest.approx(232.09, abs=0.01), 50_000)
+  assert scores.score_at(run, 'rotated', 50_000)[0] == pytest.approx(
+      79.40, abs=0.01)
+  walker, = [x for x in found if x.task == 'dmc_walker_walk']
+  assert walker.state == 'unfinished at 40,000 of 50,000'
+  assert run.notes == [] and run.duplicate_of == ''
+
+
+def test_a_run_is_found_in_its_own_folder(tmp_path):
+  path = write_run(tmp_path, returns=[1.0])
+  run, = runs.find(path)
+  assert (run.task, run.name) == ('dmc_walker_walk', '0')
+
+
+def test_without_a_config_the_folders_name_the_run(tmp_path):
+  path = write_run(tmp_path, 'dmc_a_b', 'idm', 7, [1.0])
+  (path / 'config.yaml').unlink()
+  run, = runs.find(tmp_path)
+  assert (run.task, run.method, run.seed) == ('dmc_a_b', 'idm', 7)
+  assert run.budget is None and 'budget unknown' in run.state
+  assert 'folder names' in run.notes[0]
+
+
+@pytest.mark.parametrize('config', [b'\xff\xfe\x00', b'a: [', b'- 1', b''])
+def test_a_damaged_config_is_named(tmp_path, config):
+  path = write_run(tmp_path, returns=[1.0])
+  (path / 'config.yaml').write_bytes(config)
+  run, = runs.find(tmp_path)
+  assert 'config.yaml cannot be read' in run.notes
+  assert run.task == 'dmc_walker_walk'
+
+
+def test_damaged_lines_and_values_are_left_out_and_named(tmp_path):
+  path = write_run(tmp_path, returns=[1.0, 2.0, 3.0])
+  with (path / 'metrics.jsonl').open('a') as f:
+    f.write('{"step": 4000, "eval_return": NaN}\n'
+            '{"step": 5000, "eval_return": "x"}\n'
+            '{"step": 5500, "eval_return": Infinity}\n'
+            '{"step": NaN, "eval_return": 9}\n'
+            '\x00\x00\n{"step": 6000, "eval_re')
+  run, = runs.find(tmp_path)
+  steps, values = run.series('eval_return')
+  np.testing.assert_array_equal(steps, [1000, 2000, 3000])
+  np.testing.assert_array_equal(values, [1, 2, 3])
+  assert '3 of 12 lines of metrics.jsonl are damaged' in run.notes[0]
+  assert 'at env step 4,000, 5,000, 5,500' in run.notes[1]
+
+
+def test_unreadable_metrics_do_not_end_everything(tmp_path):
+  path = write_run(tmp_path, returns=[1.0])
+  (path / 'metrics.jsonl').write_text('[' * 100_000)
+  write_run(tmp_path, seed=1, returns=[1.0])
+  bad, good = runs.find(tmp_path)
+  assert 'no metrics' in bad.state and bad.notes
+  assert good.state == 'complete'
+
+
+def test_a_twin_takes_no_part(tmp_path):
+  write_run(tmp_path / 'a', returns=[1.0])
+  write_run(tmp_path / 'b', returns=[1.0, 2.0])
+  first, second = runs.find(tmp_path)
+  assert first.duplicate_of == second.name and not second.duplicate_of
+  assert 'not used' in first.state
+
+
+def test_holes_in_the_grid(tmp_path):
+  for task, method, seed in [
+      ('a', 'idm', 0), ('a', 'idm', 3), ('a', 'dreamer', 0), ('b', 'idm', 0)]:
+    write_run(tmp_path, task, method, seed, [1.0])
+  assert runs.missing(runs.find(tmp_path)) == [
+      ('a', 'dreamer', [3]), ('b', 'dreamer', [0, 3]), ('b', 'idm', [3])]
+
+
+def test_differing_settings_are_named(tmp_path):
+  write_run(tmp_path, seed=0, returns=[1.0])
+  write_run(tmp_path, seed=1, returns=[1.0], idm={'sigma_h': 0.2})
+  write_run(tmp_path, 'b', seed=0, returns=[1.0])
+  write_run(tmp_path, 'b', 'idm', returns=[1.0], eval_eps=10)
+  write_run(tmp_path, 'c', 'idm', returns=[1.0], agent='idm')
+  write_run(tmp_path, 'c', 'dreamer', returns=[1.0], agent='dreamer')
+  first, second = runs.differences(runs.find(tmp_path))
+  assert first.startswith('b: the runs differ in eval_eps,')
+  assert second.endswith('the seeds differ in idm.sigma_h')
+
+
+def test_an_evaluation_keeps_what_is_whole(tmp_path):
+  path = write_run(tmp_path, returns=[1.0])
+  (path / 'evaluation').mkdir()
+  file = path / 'evaluation' / 'evaluation.json'
+  good = {'kind': 'noise', 'strength': 0.1, 'per': 'frame', 'fill': '',
+          'returns': [1.0, 3.0]}
+  file.write_text(json.dumps({
+      'env_step': 500, 'checkpoint': 'latest', 'conditions': [
+          good, {'kind': 'blur'}, {**good, 'returns': []}, 3,
+          {**good, 'returns': [float('nan')]}, {**good, 'strength': 'x'}]}))
+  run, = runs.find(tmp_path)
+  assert run.evaluation['conditions'] == [good]
+  assert '5 of 6 conditions' in run.notes[0]
+  file.write_text('{"conditions": 3}')
+  run, = runs.find(tmp_path)
+  assert run.evaluation is None and 'cannot be read' in run.notes[0]
+
+
+def test_a_score_is_the_last_evaluation_of_a_run_that_came_so_far(tmp_path):
+  path = write_run(tmp_path, returns=[5.0, 6.0], budget=9000)
+  with (path / 'metrics.jsonl').open('a') as f:
+    f.write('{"step": 2700, "model_loss": 1}\n')
+  run, = runs.find(tmp_path)
+  assert scores.score_at(run, 'clean', 999) is None
+  assert scores.score_at(run, 'clean', 1000) == (5.0, 1000)
+  assert scores.score_at(run, 'clean', 1999) == (5.0, 1000)
+  assert scores.score_at(run, 'rotated', 2700) == (3.0, 2000)
+  assert scores.score_at(run, 'clean', 2701) is None
+
+
+def test_curves_of_runs_of_different_length(tmp_path):
+  write_run(tmp_path, seed=0, returns=[1.0, 2.0, 3.0])
+  write_run(tmp_path, seed=1, returns=[5.0], budget=3000)
+  steps, values = scores.curves(runs.find(tmp_path), 'eval_return')
+  np.testing.assert_array_equal(steps, [1000, 2000, 3000])
+  np.testing.assert_array_equal(
+      values, [[1, 5], [2, np.nan], [3, np.nan]])
+  mean, std, count = scores.mean_std(values)
+  np.testing.assert_array_equal(mean, [3, 2, 3])
+  np.testing.assert_array_equal(count, [2, 1, 1])
+  assert std[0] == pytest.approx(np.std([1, 5], ddof=1))
+  assert np.isnan(std[1:]).all()
+
+
+def test_the_table_has_the_papers_steps_and_the_runs_own(tmp_path):
+  write_run(tmp_path, seed=0, returns=[10.0] * 120)
+  write_run(tmp_path, seed=1, returns=[20.0] * 99 + [30.0], budget=120_000)
+  write_run(tmp_path, method='idm', returns=[7.0] * 40, budget=120_000)
+  rows = {x.step: x for x in scores.table(runs.find(tmp_path), 'clean')}
+  assert {k: x.about for k, x in rows.items()} == {
+      40_000: 'all runs have it', 100_000: "the paper's",
+      120_000: "the runs' budget", 500_000: "the paper's"}
+  assert rows[100_000].scores == {
+      'idm': [], 'dreamer': [(10.0, 100_000, 0), (30.0, 100_000, 1)]}
+  assert rows[120_000].scores['dreamer'] == [(10.0, 120_000, 0)]
+  entry = rows[500_000].published['IDM NeurIPS 2021', 'Dreamer']
+  assert (entry['mean'], entry['std']) == (897, 49)
+  assert rows[40_000].published == {}
+
+
+def test_published_scores_are_complete():
+  found = published.load()
+  assert len(found) == 142
+  paper = [x for x in found if x['source'] == 'IDM NeurIPS 2021']
+  cells = {
+      (x['table'], x['task'], x['steps'], x['method']) for x in paper}
+  assert len(paper) == len(cells) == 2 * 6 * 2 * 3
+  assert all((x['table'] == 1) == (x['condition'] == 'rotated') for x in paper)
+  row = published.scores('dmc_cheetah_run', 'rotated', 500_000)
+  assert row['IDM NeurIPS 2021', 'IDM']['mean'] == 598.2
+  assert row['CLION ICLR 2021 submission', 'CLION']['steps'] == 505_000
+  assert published.scores('dmc_ball_in_cup_catch', 'clean', 100_000) == {}
+
+
+def compare(folder, condition='clean'):
+  return paired_comparison.compare(runs.find(folder), 'idm', condition)
+
+
+def test_pairs_are_of_one_seed_at_the_last_common_step(tmp_path):
+  write_run(tmp_path, method='dreamer', seed=0, returns=[1.0, 2.0, 90.0])
+  write_run(tmp_path, method='dreamer', seed=1, returns=[3.0, 4.0, 90.0])
+  write_run(tmp_path, method='dreamer', seed=2, returns=[8.0, 8.0, 8.0])
+  write_run(tmp_path, method='idm', seed=1, returns=[9.0, 9.0], budget=3000)
+  write_run(tmp_path, method='idm', seed=0, returns=[9.0, 5.0, 0.0])
+  found, = compare(tmp_path)
+  assert found.steps == [2000] and found.seeds == [[0, 1]]
+  assert found.mean == 7.0 and found.baseline_mean == 3.0
+  assert found.difference == 4.0 and found.interval == (3.0, 5.0)
+  assert found.improvement == pytest.approx(5 / 6)  # Seed 2 counts here.
+  assert 'compared at 2,000, as far as dmc_walker_walk/idm/1 got' in (
+      found.notes[0])
+  assert found.notes[1] == 'seeds without a partner: 2'
+  assert 'too few seeds' in found.sentence() and '50%' in found.sentence()
+
+
+def test_only_an_interval_without_zero_is_called_a_difference(tmp_path):
+  for seed in range(5):
+    write_run(tmp_path / 'a', 't', 'dreamer', seed, [10.0 + seed])
+    write_run(tmp_path / 'a', 't', 'idm', seed, [20.0 + 2 * seed])
+    write_run(tmp_path / 'b', 't', 'dreamer', seed, [10.0])
+    write_run(tmp_path / 'b', 't', 'idm', seed, [13.0 if seed % 2 else 9.0])
+    write_run(tmp_path / 'c', 't', 'dreamer', seed, [10.0])
+    write_run(tmp_path / 'c', 't', 'idm', seed, [5.0 - seed])
+  better, = compare(tmp_path / 'a')
+  same, = compare(tmp_path / 'b')
+  worse, = compare(tmp_path / 'c')
+  assert better.excludes_zero and worse.excludes_zero
+  assert better.sentence().endswith(': the interval excludes 0.')
+  assert '12.0 higher' in better.sentence()
+  assert '7.0 lower' in worse.sentence()
+  assert not same.excludes_zero
+  assert 'includes 0, no difference is shown' in same.sentence()
+
+
+def test_one_seed_and_other_seeds_show_no_difference(tmp_path):
+  write_run(tmp_path, 'a', 'dreamer', 0, [1.0])
+  write_run(tmp_path, 'a', 'idm', 0, [500.0])
+  write_run(tmp_path, 'b', 'dreamer', 0, [1.0])
+  write_run(tmp_path, 'b', 'idm', 1, [2.0])
+  one, none, both = compare(tmp_path)
+  assert one.interval is None and not one.excludes_zero
+  assert one.sentence().endswith('no difference is shown.')
+  assert none.difference is None and 'no seed in common' in none.sentence()
+  assert both.task == 'all tasks' and both.steps == [1000]
+  assert both.notes == ['1 tasks without pairs left out']
+
+
+def test_overall_is_the_mean_over_tasks(tmp_path):
+  for seed in range(3):
+    write_run(tmp_path, 'a', 'dreamer', seed, [0.0])
+    write_run(tmp_path, 'a', 'idm', seed, [10.0])
+  for seed in range(2):
+    write_run(tmp_path, 'b', 'dreamer', seed, [0.0])
+    write_run(tmp_path, 'b', 'idm', seed, [-20.0])
+  overall = compare(tmp_path)[-1]
+  assert overall.difference == -5.0 and overall.improvement == 0.5
+  assert overall.seeds == [[0, 1, 2], [0, 1]] and overall.pairs == 2
+  assert compare(tmp_path, 'rotated')[-1].difference == -2.5
