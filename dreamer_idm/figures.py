@@ -21,7 +21,8 @@ STYLE: dict = {
     'font.size': 9, 'axes.titlesize': 9, 'axes.spines.top': False,
     'axes.spines.right': False, 'axes.grid': True, 'grid.alpha': 0.25,
     'figure.constrained_layout.h_pad': 0.06,
-    'figure.constrained_layout.w_pad': 0.08, 'legend.frameon': False, 'lines.linewidth': 1.5,
+    'figure.constrained_layout.w_pad': 0.08,
+    'legend.frameon': False, 'lines.linewidth': 1.5,
     'text.parse_math': False,  # A dollar in a method's name is a dollar.
     'svg.hashsalt': 'dreamer_idm'}  # The same figure gives the same file.
 

@@ -32,20 +32,21 @@ class Study:
 
 
 def find(logdir):
-  """Finds the `reconstruct` folders.
+  """Finds the folders that `reconstruct` wrote.
 
   Args:
     logdir: pathlib.Path.
 
   Returns:
-    list of Study.
+    list of Study: of folders with a drift.json, or called reconstruct.
   """
   studies = []
   for folder, folders, files in os.walk(logdir):
     folders[:] = sorted(
         x for x in folders if x not in SKIPPED and not x.startswith('.'))
     path = pathlib.Path(folder)
-    if path.name == 'reconstruct' and {*PICTURES, 'drift.json'} & {*files}:
+    named = path.name == 'reconstruct' and {*PICTURES} & {*files}
+    if named or 'drift.json' in files:
       studies.append(_read(path, path.relative_to(logdir).as_posix()))
   return studies
 

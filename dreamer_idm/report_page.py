@@ -132,9 +132,13 @@ class ReportPage:
       return
     self._page.text(
         'Pairs are runs of the same task and seed. Within a task, both '
-        'methods are scored at the largest step that all their runs have. Of '
-        'many 95% intervals, one in twenty excludes 0 by chance alone; here '
-        f'are {sum(x.interval is not None for x in comparisons)}.')
+        'methods are scored at the largest step that all their runs have.')
+    intervals = sum(x.interval is not None for x in comparisons)
+    if intervals > 1:
+      self._page.text(
+          f'There are {intervals} intervals here. Without any effect, about '
+          'one 95% interval in twenty excludes 0 all the same, and more with '
+          'few seeds.')
     for method in dict.fromkeys(x.method for x in comparisons):
       self._page.heading(f'{method} against {paired_comparison.BASELINE}')
       report_tables.comparison_table(

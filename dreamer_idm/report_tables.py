@@ -83,8 +83,9 @@ def comparison_table(page, comparisons):
         NONE if x.difference is None else f'{x.difference:+.1f}',
         _interval(x.interval, '{:+.1f}'),
         {True: 'yes', False: 'no'}[x.excludes_zero] if x.interval else NONE,
-        Cell(f'{x.improvement:.2f}', _interval(x.improvement_interval, '{:.2f}')
-             if x.improvement_interval else '')])
+        Cell(f'{x.improvement:.2f}',
+             _interval(x.improvement_interval, '{:.2f}'))
+        if x.improvement_interval else NONE])
   page.table(
       [_text('task'), _text('images'), 'env steps', 'paired seeds',
        comparisons[0].method, comparisons[0].baseline, 'difference',

@@ -21,6 +21,7 @@ from . import pictures
 CONDITIONS = {'clean': 'eval_return', 'rotated': 'eval_rotated_return'}
 # Big, and without runs in them.
 SKIPPED = ('train_episodes', 'eval_episodes', 'checkpoints', '__pycache__')
+TRIAL_LOG = 'ab.log'
 # Whose values must agree in a task, or the returns are not of one kind.
 SCORING = (
     'action_repeat', 'eval_eps', 'eval_every', 'eval_noise',
@@ -103,13 +104,14 @@ def find(logdir):
 
   Returns:
     list of Run, by task, method, seed; a folder is a run if it has a
-    config.yaml that names a task, or a metrics.jsonl.
+      config.yaml that names a task, a metrics.jsonl, or the log of a trial
+      that `ab` began.
   """
   runs = []
   for folder, folders, files in os.walk(logdir):
     folders[:] = sorted(
         x for x in folders if x not in SKIPPED and not x.startswith('.'))
-    if 'config.yaml' in files or 'metrics.jsonl' in files:
+    if {'config.yaml', 'metrics.jsonl', TRIAL_LOG} & {*files}:
       runs.append(_read(pathlib.Path(folder), logdir))
   runs = [x for x in runs if x.rows or x.config.get('task') or x.notes]
   runs.sort(key=lambda x: (x.task, x.method, x.seed, x.name))
@@ -188,6 +190,9 @@ def _read(path, logdir):
     run.notes.append(
         'no config.yaml that can be read: task, method and seed are taken '
         f'from the folder names{"" if digits else ", the seed as 0"}')
+  elif not run.config and (path / TRIAL_LOG).exists():
+    run.notes.append(
+        f'begun, but it left no config and no metrics; see its {TRIAL_LOG}')
   steps, repeat = run.config.get('steps'), run.config.get('action_repeat')
   if _number(steps) and _number(repeat) and math.isfinite(steps * repeat):
     run.budget = round(steps * repeat)

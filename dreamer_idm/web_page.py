@@ -30,9 +30,9 @@ nav a { display: block; text-decoration: none; padding: .1rem 0; }
 .warning { border-left: 4px solid #d98200; background: #fff8ec;
   padding: .5rem 1rem; margin: 1rem 0; }
 figure { margin: 1.2rem 0; }
-figure img { width: 100%; max-width: 62rem; height: auto; display: block; }
-figure img.pixels { width: auto; max-width: 100%;
-  image-rendering: pixelated; }
+figure img { max-width: 100%; height: auto; display: block; }
+figure img.drawn { width: 62rem; }
+figure img.pixels { image-rendering: pixelated; }
 figcaption, p.caption { color: #57606a; font-size: .86rem; }
 figcaption { margin-top: .4rem; max-width: 52rem; }
 summary { cursor: pointer; color: #0b5a94; }
@@ -50,7 +50,7 @@ td.long { text-align: left; white-space: normal; min-width: 13rem;
 td.published, th.published { background: #f5f2ea; color: #655a3d; }
 th small, td small { display: block; color: #6a737c; font-size: .75rem;
   font-weight: 400; }
-th small { max-width: 6.5rem; margin-left: auto; }
+th small { max-width: 6.5rem; margin-left: auto; overflow-wrap: anywhere; }
 '''
 
 
@@ -158,9 +158,9 @@ class Page:
       pixels: bool, whether enlarging keeps the pixels.
     """
     code = base64.b64encode(data).decode('ascii')
-    style = ' class="pixels"' if pixels else ''
+    style = 'drawn' if kind == 'svg+xml' else 'pixels' if pixels else ''
     self._parts.append(
-        f'<figure><img{style} alt="{_escape(caption)}" '
+        f'<figure><img class="{style}" alt="{_escape(caption)}" '
         f'src="data:image/{_escape(kind)};base64,{code}">'
         f'<figcaption>{_escape(caption)}</figcaption></figure>')
 

@@ -75,6 +75,16 @@ def test_unreadable_metrics_do_not_end_everything(tmp_path):
   assert good.state == 'complete'
 
 
+def test_a_trial_that_failed_at_once_is_named(tmp_path):
+  path = tmp_path / 'dmc_walker_walk' / 'idm' / '3'
+  path.mkdir(parents=True)
+  (path / 'ab.log').write_text('out of memory')
+  (tmp_path / 'config.yaml').write_text('other: program\n')
+  run, = runs.find(tmp_path)
+  assert (run.method, run.seed, run.state) == ('idm', 3, 'no metrics')
+  assert 'see its ab.log' in run.notes[0]
+
+
 def test_a_twin_takes_no_part(tmp_path):
   write_run(tmp_path / 'a', returns=[1.0])
   write_run(tmp_path / 'b', returns=[1.0, 2.0])
