@@ -1,8 +1,12 @@
-"""The `report` command: all runs below a folder, on one page.
+"""Draws up all runs below a folder as one web page with figures and tables.
 
-Reading, computing and drawing stand in `runs`, `scores`, `statistics`,
-`paired_comparison`, `figures`, `diagnostics` and `robustness`; this module
-puts them together, `report_page` lays them out. TensorFlow is not needed.
+Finds every run below LOGDIR, whatever state it is in, and writes to LOGDIR/
+report: index.html (one file, opens anywhere), figures/ as PNG and SVG, CSVs,
+and scores.json in the format of dreamerv2's scores. Shown are learning curves
+(clean and rotated), the paper's tables beside the published numbers, every
+method against dreamer in pairs with bootstrap intervals, ablations,
+robustness, reconstructions and diagnostics. What is missing, unfinished or
+damaged is named at the top. Needs no TensorFlow; runs may still be training.
 """
 
 import os
