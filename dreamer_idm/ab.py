@@ -1,0 +1,137 @@
+"""`python -m dreamer_idm ab`: compares methods over tasks and seeds.
+
+Every trial is a run.py process, run by an engine: processes on this machine
+(`engine_local`) or Ray (`engine_ray`). No TensorFlow is imported here.
+"""
+
+import argparse
+import contextlib
+import signal
+
+from . import engine_local
+from . import trials as trials_lib
+from .comparison import Comparison
+from .errors import UsageError
+
+DESCRIPTION = """\
+Trains every method on every task with every seed, each in a process of its
+own with the folder LOGDIR/<task>/<method>/<seed>. Complete trials are skipped,
+interrupted ones go on from their checkpoints, failed ones are tried again.
+It goes seed by seed through all tasks and methods, so that a comparison which
+is stopped early is still a fair one. What a trial prints goes to ab.log in its
+folder."""
+
+EPILOG = """\
+Flags of run.py behind -- are passed on to every trial:
+
+  python -m dreamer_idm ab --configs cpu --tasks dmc_cheetah_run \\
+      --methods dreamer idm --seeds 0 1 2 -- --steps 5000 --idm.sigma_h 0.2
+
+Ctrl-C lets the trials save; the same command goes on from there. With Ray,
+all machines must have the same Python environment and see LOGDIR and this
+package under the same paths (a shared file system)."""
+
+
+def add_arguments(parser):
+  """Adds the command's arguments.
+
+  Args:
+    parser: argparse.ArgumentParser.
+  """
+  parser.description, parser.epilog = DESCRIPTION, EPILOG
+  parser.formatter_class = argparse.RawDescriptionHelpFormatter
+  add = parser.add_argument
+  add('--configs', nargs='+', default=['dmc'], metavar='PRESET',
+      help='presets that all trials share (default: dmc)')
+  add('--tasks', nargs='+', required=True, metavar='TASK',
+      help='as for run.py, for example dmc_cheetah_run')
+  add('--methods', nargs='+', default=['dreamer', 'idm'], metavar='METHOD',
+      help='dreamer, or presets that go behind --configs: idm, wo_eva, wo_dm, '
+      'wo_cst_dm, doubled (default: dreamer idm)')
+  add('--seeds', nargs='+', type=int, default=[0, 1, 2], metavar='SEED',
+      help='default: 0 1 2')
+  add('--logdir', default='logdir', help='default: logdir')
+  add('--threads', type=_at_least(1, int), default=1, metavar='N',
+      help='CPU threads of a trial (default: 1)')
+  add('--memory', type=_at_least(0, float), default=0.0, metavar='GB',
+      help='memory of a trial: no more of them run than the machine has '
+      'memory for, and one whose processes together have more resident is '
+      'killed and counts as failed (Linux); default: no limit')
+  add('--retries', type=_at_least(0, int), default=2, metavar='N',
+      help='how often a trial that failed is tried again (default: 2)')
+  add('--jobs', type=_at_least(1, int), metavar='N',
+      help='local: trials at a time (default: cores / threads; on a GPU, as '
+      'many as its memory holds is for you to say)')
+  add('--engine', choices=['local', 'ray'], default='local',
+      help='local: processes on this machine; ray: a cluster, or a Ray '
+      'started here for the time (pip install ray)')
+  add('--address', metavar='ADDRESS',
+      help="ray: the cluster's address, or auto (default: start a Ray here)")
+  add('--cpus', type=_at_least(0, float), metavar='N',
+      help='ray: CPUs of a trial (default: threads)')
+  add('--gpus', type=_at_least(0, float), metavar='N',
+      help='ray: GPUs of a trial, 0.5 for two on one (default: 0, none)')
+  add('flags', nargs='*', metavar='-- FLAGS', help='passed on to run.py')
+
+
+def run(args, program=None):
+  """Runs what is left of a comparison.
+
+  Args:
+    args: argparse.Namespace of `add_arguments`.
+    program: see `trials.plan`.
+
+  Returns:
+    int exit code: 0 if all trials are complete, 1 if some are not, 130 if
+    interrupted.
+
+  Raises:
+    UsageError: before anything is started.
+  """
+  _check(args)
+  trials = trials_lib.plan(args, program)
+  done = sum(x.state == 'complete' for x in trials)
+  if done == len(trials):
+    print(f'All {done} trials are complete; nothing to do.')
+    return 0
+  engine = _engine(args)
+  # Clusters say goodbye with SIGTERM; it ends this as Ctrl-C does.
+  before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+  try:
+    print(
+        f'{len(trials)} trials, {done} of them complete; {engine.slots} at a '
+        f'time, {engine.text}.', flush=True)
+    return Comparison(trials, engine, args.retries).run()
+  finally:
+    signal.signal(signal.SIGTERM, before)
+    engine.close()
+
+
+def _check(args):
+  if args.engine == 'local':
+    for name in ('address', 'cpus', 'gpus'):
+      if getattr(args, name) is not None:
+        raise UsageError(f'--{name} is for --engine ray')
+  elif args.jobs is not None:
+    raise UsageError(
+        '--jobs is for --engine local: Ray runs as many trials as --cpus, '
+        '--gpus and --memory leave room for')
+
+
+def _engine(args):
+  if args.engine == 'ray':
+    from . import engine_ray
+    return engine_ray.RayEngine(args)
+  return engine_local.LocalEngine(args)
+
+
+def _at_least(low, kind):
+  # Types for argparse.
+  def parse(text):
+    with contextlib.suppress(ValueError, OverflowError):
+      if low <= kind(text) < float('inf'):  # Also false of nan.
+        return kind(text)
+    name = 'a whole number' if kind is int else 'a number'
+    raise argparse.ArgumentTypeError(
+        f'expects {name} >= {low}, but got {text!r}')
+  return parse

@@ -1,0 +1,237 @@
+"""Trials of a comparison: what is to be run, and how far it has come.
+
+A trial is one run.py process per (task, method, seed) with the folder
+`logdir/<task>/<method>/<seed>`. What it has done is read from that folder
+alone, so that any engine on any machine can run it, and another `ab` can go
+on where this one was stopped.
+"""
+
+import dataclasses
+import fcntl
+import pathlib
+import re
+import sys
+
+from . import config as config_lib
+from . import environments
+from . import pictures
+from .errors import UsageError
+
+VANILLA = 'dreamer'  # The method without a preset of its own.
+
+
+@dataclasses.dataclass
+class Trial:
+  """One run of a comparison, and what is known about it.
+
+  `state` is waiting, running, complete, failed, in use (by a process that is
+  not ours) or stopped (with us).
+  """
+
+  task: str
+  method: str
+  seed: int
+  logdir: pathlib.Path
+  command: list[str]
+  target: int  # env steps of the whole run.
+  repeat: int  # env steps per agent step.
+  state: str = 'waiting'
+  attempts: int = 0
+  ended: float = 0.0  # When the last attempt did, in seconds.
+  problem: str = ''
+  steps: int = 0  # env steps done.
+  score: float | None = None  # Mean return of the latest evaluation.
+  pace: float | None = None  # env steps per second, as seen from here.
+  _files: tuple | None = None
+  _trained: int | None = None
+  _first: tuple | None = None
+  _moved: float = 0.0
+
+  def __str__(self):
+    return f'{self.task} {self.method} seed {self.seed}'
+
+  def begin(self, now):
+    """Notes that an attempt begins.
+
+    Args:
+      now: float, seconds.
+    """
+    self.look(now)
+    self.state, self.problem = 'running', ''
+    # The time until it moves goes into starting, not into training.
+    self._first = None
+
+  def look(self, now):
+    """Reads how far the trial has come.
+
+    Args:
+      now: float, seconds.
+    """
+    try:
+      stat = (self.logdir / 'metrics.jsonl').stat()
+    except OSError:
+      return
+    files = stat.st_ino, stat.st_size, stat.st_mtime_ns
+    rows = [] if files == self._files else pictures.read_metrics(self.logdir)
+    self._files = files
+    if not rows:
+      return
+    self.steps = int(rows[-1]['step'])
+    backwards = rows[::-1]
+    self.score = next(
+        (x['eval_return'] for x in backwards if 'eval_return' in x), None)
+    # The random steps before the first update are fast and do not count.
+    trained = next((x['step'] for x in backwards if 'updates' in x), None)
+    if trained != self._trained and self.state == 'running':
+      self._measure(now, trained)
+    self._trained = trained
+
+  def _measure(self, now, trained):
+    self._moved = now
+    if trained is None:
+      self._first = None
+    elif self._first is None or trained <= self._first[1]:
+      self._first = now, trained  # Resumed: it went back to a checkpoint.
+    elif now > self._first[0]:
+      self.pace = (trained - self._first[1]) / (now - self._first[0])
+
+  def remaining(self, now, pace=None):
+    """Estimates the work that is left.
+
+    Args:
+      now: float, seconds.
+      pace: float, env steps per second, where its own is not known; or None.
+
+    Returns:
+      float, seconds; None if not known.
+    """
+    pace = self.pace or pace
+    if not pace:
+      return None
+    seconds = max(0, self.target - self.steps) / pace
+    if self.state == 'running' and self._first:
+      seconds -= now - self._moved  # Steps since then are still to be told.
+    return max(0.0, seconds)
+
+  def complete(self):
+    """Whether it has trained to the end, with an evaluation there.
+
+    Returns:
+      bool.
+    """
+    saved = saved_step(self.logdir)
+    if saved is not None and saved * self.repeat < self.target:
+      return False  # Killed between the evaluation and its checkpoint.
+    return (self.logdir / 'config.yaml').exists() and any(
+        'eval_return' in x and x['step'] >= self.target
+        for x in pictures.read_metrics(self.logdir))
+
+
+def saved_step(logdir):
+  """Reads what a run's latest checkpoint is, without TensorFlow.
+
+  Args:
+    logdir: pathlib.Path of the run.
+
+  Returns:
+    int, agent steps; None if there is no checkpoint (any more).
+  """
+  path = logdir / 'checkpoints' / 'latest' / 'checkpoint'
+  text = path.read_text('utf-8', 'replace') if path.exists() else ''
+  found = re.search(r'^model_checkpoint_path: ".*ckpt-(\d+)"', text, re.M)
+  return int(found[1]) if found else None
+
+
+def in_use(logdir):
+  """Whether a process, ours or not, trains in a folder.
+
+  Args:
+    logdir: pathlib.Path of the run.
+
+  Returns:
+    bool.
+  """
+  try:
+    with (logdir / 'lock').open('r+') as file:
+      fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+  except BlockingIOError:
+    return True
+  except OSError:
+    return False  # Nobody has been here, or nothing can be locked.
+  return False
+
+
+def plan(args, program=None):
+  """Lists the trials of a comparison and checks all of them.
+
+  Args:
+    args: argparse.Namespace of `ab.add_arguments`.
+    program: list of str, what is run in place of `python run.py`; the tests
+      put something quick there. None: run.py beside the package.
+
+  Returns:
+    list of Trials, seed by seed, so that what has been done whenever this is
+    stopped is as fair a comparison as can be.
+
+  Raises:
+    UsageError: if one of them could not be run.
+  """
+  program = program or _run_py()
+  trials: list[Trial] = []
+  for task in dict.fromkeys(args.tasks):
+    environments.check_task(task)
+    for method in dict.fromkeys(args.methods):
+      trials += _seeds(args, program, task, method)
+  trials.sort(key=lambda x: args.seeds.index(x.seed))  # Stable.
+  for trial in trials:
+    trial.look(0)
+    if trial.complete():
+      trial.state = 'complete'
+  return trials
+
+
+def _seeds(args, program, task, method):
+  # The trials of one task and method, one for each seed.
+  presets = [*args.configs, *([] if method == VANILLA else [method])]
+  folder = pathlib.Path(args.logdir).expanduser().absolute() / task / method
+  trials, config = [], None
+  for seed in dict.fromkeys(args.seeds):
+    own = {'task': task, 'seed': seed, 'logdir': str(folder / str(seed))}
+    flags = [str(x) for key, value in own.items() for x in (f'--{key}', value)]
+    flags = ['--configs', *presets, *flags, '--threads', str(args.threads)]
+    if config is None:
+      config = config_lib.load([*flags, *args.flags])
+      _check_own(config, {**own, 'method': method}, presets)
+    config = config.update(own)
+    trial = Trial(
+        task, method, seed, folder / str(seed),
+        [*program, *flags, *args.flags],
+        int(config.steps) * config.action_repeat, config.action_repeat)
+    if trial.complete() or saved_step(trial.logdir) is not None:
+      # What run.py asks of a run that it resumes is asked of one that is
+      # skipped as well: it must be the one that is meant.
+      config_lib.check_resumable(config, trial.logdir / 'config.yaml')
+    trials.append(trial)
+  return trials
+
+
+def _check_own(config, own, presets):
+  if config.method != own['method']:
+    raise UsageError(
+        f'--methods {own["method"]}: with the presets {" ".join(presets)} the '
+        f'method is {config.method}. --methods takes dreamer or presets that '
+        'name a method, such as idm; --configs what all of them share')
+  for key, value in own.items():
+    if config[key] != value:
+      raise UsageError(
+          f'the flags behind -- must not change {key}, which differs from '
+          'trial to trial')
+
+
+def _run_py():
+  path = pathlib.Path(__file__).resolve().parent.parent / 'run.py'
+  if not path.exists():
+    raise UsageError(
+        f'{path} is not there, but ab runs it: use the package from the '
+        'repository, where run.py is beside it')
+  return [sys.executable, str(path)]
