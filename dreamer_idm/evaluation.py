@@ -125,7 +125,7 @@ def evaluate(agent, env, episodes, on_step=None):
 def _values(agent, feat, episode):
   config, behavior = agent.config, agent._task_behavior
   value = behavior.critic(tf.constant(feat)).mode().numpy()
-  clip = {'identity': lambda x: x, 'sign': np.sign, 'tanh': np.tanh}
+  clip: dict = {'identity': lambda x: x, 'sign': np.sign, 'tanh': np.tanh}
   rewards = clip[config.clip_rewards](episode['reward'])
   rewards = behavior.rewnorm.transform(rewards.astype(np.float32)).numpy()
   return compared_values(

@@ -40,10 +40,12 @@ def test_explicit_first_state_is_what_upstream_makes_of_none(agent, env):
 
 def test_evaluation_runs_whole_episodes_and_sums_their_rewards(agent, env):
   calls = []
-  returns, episode = evaluation.evaluate(
-      agent, env, 3, lambda: calls.append(1))
+  result = evaluation.evaluate(agent, env, 3, lambda: calls.append(1))
+  returns, episode = result.returns, result.episode
   assert returns.shape == (3,) and returns.dtype == np.float64
   assert len(calls) == 3 * 5
+  assert result.feat.shape == (5, 12 + 5)
+  assert len(result.predicted) == len(result.realised) == 0, 'all cut off'
   assert episode['image'].shape == (6, 32, 32, 3)
   np.testing.assert_allclose(returns[0], episode['reward'].sum(), rtol=1e-6)
   assert returns.min() > 0
@@ -59,3 +61,45 @@ def test_evaluation_acts_by_the_mode_without_noise(agent, env):
   outputs, (latent, _) = policy(obs, state)
   expected = agent._task_behavior.actor(agent.wm.rssm.get_feat(latent)).mode()
   np.testing.assert_array_equal(outputs['action'], expected)
+
+
+def test_discounted_returns_are_the_double_sum():
+  rewards = np.random.RandomState(0).normal(size=9)
+  for discount in (0.0, 0.9, 1.0):
+    np.testing.assert_allclose(
+        evaluation.discounted_returns(rewards, discount),
+        [sum(discount ** k * rewards[t + k] for k in range(9 - t))
+         for t in range(9)])
+
+
+@pytest.mark.parametrize('terminal, kept', [(True, 6), (False, 4)])
+def test_values_are_compared_where_nearly_all_of_the_return_is_known(
+    terminal, kept):
+  # 0.5 ** 4 < 0.1 < 0.5 ** 3: of a cut-off episode, four rewards are needed.
+  rewards = np.arange(7.0)
+  predicted, realised = evaluation.compared_values(
+      10 + np.arange(6.0), rewards, 0.5, terminal)
+  np.testing.assert_array_equal(predicted, 10 + np.arange(kept))
+  np.testing.assert_allclose(realised, [
+      sum(0.5 ** (j - t) * rewards[j] for j in range(t, 7))
+      for t in range(kept)])
+
+
+@pytest.mark.parametrize('clip, scale', [
+    ('identity', 1.0), ('tanh', 1.0), ('identity', 3.0)])
+def test_the_critic_is_compared_in_its_own_units(agent, env, clip, scale):
+  agent.config = agent.config.update({
+      'clip_rewards': clip, 'discount': 0.5})
+  agent._task_behavior.rewnorm._scale = scale
+  result = evaluation.evaluate(agent, env, 2)
+  # Six rewards; four of them are in front of states 0, 1 and 2.
+  assert result.predicted.shape == (2 * 3,)
+  rewards = result.episode['reward'].astype(float)
+  rewards = scale * (np.tanh(rewards) if clip == 'tanh' else rewards)
+  np.testing.assert_allclose(result.realised[:3], [
+      sum(0.5 ** (j - t) * rewards[j] for j in range(t, 6))
+      for t in range(3)], rtol=1e-5)
+  critic = agent._task_behavior.critic
+  np.testing.assert_allclose(
+      result.predicted[:3], critic(tf.constant(result.feat)).mode()[:3],
+      rtol=1e-5)

@@ -5,10 +5,10 @@ import pytest
 from report_runs import RESULTS
 from report_runs import write_run
 
-from dreamer_idm import paired_comparison
-from dreamer_idm import published
-from dreamer_idm import runs
-from dreamer_idm import scores
+from dreamer_idm.report import paired_comparison
+from dreamer_idm.report import published
+from dreamer_idm.report import runs
+from dreamer_idm.report import scores
 
 
 def test_real_runs_are_found_and_read():

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from dreamer_idm import statistics
+from dreamer_idm.report import statistics
 
 
 def test_iqm_is_the_mean_of_the_middle_half():

@@ -1,0 +1,108 @@
+"""Draws up all runs below a folder as one web page with figures and tables.
+
+Finds every run below LOGDIR, whatever state it is in, and writes to LOGDIR/
+report: index.html (one file, opens anywhere), figures/ as PNG and SVG, CSVs,
+and scores.json in the format of dreamerv2's scores. Shown are learning curves
+(clean and rotated), the paper's tables beside the published numbers, every
+method against dreamer in pairs with bootstrap intervals, ablations,
+robustness, reconstructions and diagnostics. What is missing, unfinished or
+damaged is named at the top. Needs no TensorFlow; runs may still be training.
+"""
+
+import os
+import pathlib
+
+from ..errors import UsageError
+from . import exports
+from . import figures
+from . import paired_comparison
+from . import reconstructions
+from . import runs as run_folders
+from . import scores
+from . import sections
+from .runs import CONDITIONS
+
+
+def add_arguments(parser):
+  """Declares the command's arguments.
+
+  Args:
+    parser: argparse.ArgumentParser.
+  """
+  parser.add_argument(
+      '--logdir', required=True, metavar='DIR',
+      help='folder with runs, usually DIR/<task>/<method>/<seed>')
+  parser.add_argument(
+      '--out', metavar='DIR', help='where to write (default: LOGDIR/report)')
+  parser.add_argument(
+      '--title', help="the page's heading (default: the folder's name)")
+
+
+def run(args):
+  """Writes the report and prints where it is.
+
+  Args:
+    args: argparse.Namespace with `logdir`, `out` and `title`.
+
+  Raises:
+    UsageError: if there are no runs, or the report cannot be written.
+  """
+  logdir = pathlib.Path(os.path.expanduser(args.logdir))
+  out = (
+      pathlib.Path(os.path.expanduser(args.out)) if args.out
+      else logdir / 'report')
+  if not logdir.is_dir():
+    raise UsageError(
+        f'--logdir expects a folder with runs, but {logdir} '
+        f'{"is a file" if logdir.exists() else "does not exist"}')
+  found = run_folders.find(logdir)
+  if not found:
+    raise UsageError(
+        f'no runs in {logdir}: neither it nor any folder below it has a '
+        "run's config.yaml or metrics.jsonl; train first (python run.py "
+        f'--configs dmc idm --logdir {logdir}/idm), or give the folder of '
+        'your runs as --logdir')
+  title = args.title or f'Runs in {logdir.absolute().name or logdir}'
+  try:
+    warnings = write(logdir, found, out, title)
+  except OSError as error:
+    raise UsageError(
+        f'cannot write the report to {out}: {error.strerror or error}; '
+        'choose another folder with --out') from error
+  print(f'{len(found)} runs, {len(warnings)} warnings: {out / "index.html"}')
+
+
+def write(logdir, found, out, title):
+  """Writes the whole report.
+
+  Args:
+    logdir: pathlib.Path that was searched.
+    found: list of Run.
+    out: pathlib.Path of the report's folder; it is made.
+    title: str.
+
+  Returns:
+    list of str, the warnings.
+
+  Raises:
+    OSError: if it cannot be written.
+  """
+  (out / 'figures').mkdir(parents=True, exist_ok=True)
+  runs = [x for x in found if x.rows and not x.duplicate_of]
+  names = scores.methods(runs)
+  comparisons = [
+      y for method in names if method != paired_comparison.BASELINE
+      for condition in CONDITIONS
+      for y in paired_comparison.compare(runs, method, condition)]
+  tables = {
+      '1': scores.table(runs, 'rotated'), '2': scores.table(runs, 'clean')}
+  studies = reconstructions.find(logdir)
+  with figures.style():
+    page = sections.ReportPage(
+        title, logdir, found, runs, out / 'figures', studies)
+    points = page.write(comparisons, tables)
+  exports.write(out, found, runs, points, comparisons, tables)
+  part = out / 'index.html.part'
+  part.write_text(page.html(), encoding='utf-8')
+  os.replace(part, out / 'index.html')
+  return page.warnings

@@ -1,0 +1,65 @@
+"""What goes on inside IDM and the critic, in one figure per task."""
+
+import math
+
+from . import figures
+from . import scores
+
+# Panel, lower and upper end of its axis, and its metrics as (key, what it
+# says beyond the panel, line).
+PANELS = (
+    ('decoding constraint: KL [nats]', 0, None, [('idm_kl', '', '-')]),
+    ('active hinges [share of states]', 0, 1.03,
+     [('idm_kl_active', '', '-')]),
+    ('evaluator accuracy', 0.4, 1.0, [('idm_eva_accuracy', '', '-')]),
+    ('evaluator probability of "real"', 0, 1,
+     [('idm_eva_prob_real', 'real', '-'),
+      ('idm_eva_prob_fake', 'predicted', ':')]),
+    ('effective sample size of weights [share]', 0, 1.03,
+     [('idm_weight_ess', '', '-')]),
+    ('mean reliability weight of trajectories', None, None,
+     [('idm_weight_original', 'original', '-'),
+      ('idm_weight_derived', 'derived', ':')]),
+    ('value at evaluation states', None, None,
+     [('eval_value_predicted', 'predicted', '-'),
+      ('eval_value_realised', 'realised', ':')]),
+    ('value-estimation error', 0, None, [('eval_value_error', '', '-')]),
+)
+
+
+def figure(runs, palette):
+  """Draws the diagnostics of one task.
+
+  Args:
+    runs: list of Run of the task.
+    palette: dict of method -> color.
+
+  Returns:
+    Figure, or None if no run has any of them; mean over seeds, band: their
+    standard deviation.
+  """
+  panels = [
+      x for x in PANELS
+      if any(scores.select(runs, key=key) for key, _, _ in x[-1])]
+  if not panels:
+    return None
+  columns = min(2, len(panels))
+  made, axes = figures.grid(
+      math.ceil(len(panels) / columns), columns, 4.6 * max(1.3, columns), 2.1)
+  for ax, (title, low, high, metrics) in zip(axes.flat, panels):
+    for key, _, line in metrics:
+      for method in scores.methods(runs):
+        figures.seed_curve(
+            ax, scores.select(runs, method=method), key, palette[method],
+            method if line == '-' else None, line, band=line == '-')
+    kinds = [f'{"solid" if x[2] == "-" else "dotted"}: {x[1]}'
+             for x in metrics if x[1]]
+    ax.set_title(title + (f'\n{", ".join(kinds)}' if kinds else ''))
+    ax.set_ylim(low, high)
+    figures.steps_axis(ax, False)
+  for ax in axes.flat[len(panels):]:
+    ax.set_axis_off()
+  for ax in axes.flat[max(0, len(panels) - columns):len(panels)]:
+    ax.set_xlabel('environment steps')
+  figures.finish(made, palette)
+  return made

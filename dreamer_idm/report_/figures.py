@@ -1,0 +1,348 @@
+"""The report's figures of returns, and what all its figures share."""
+
+import io
+import itertools
+
+import matplotlib
+import numpy as np
+from matplotlib import ticker
+from matplotlib.figure import Figure
+
+from . import scores
+from . import statistics
+from .runs import CONDITIONS
+
+# Okabe and Ito's colors, which color-blind people tell apart.
+COLORS = (
+    '#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9',
+    '#8c564b', '#7f7f7f')
+BASELINE_COLOR = '#444444'
+STYLE: dict = {
+    'font.size': 9, 'axes.titlesize': 9, 'axes.spines.top': False,
+    'axes.spines.right': False, 'axes.grid': True, 'grid.alpha': 0.25,
+    'figure.constrained_layout.h_pad': 0.06,
+    'figure.constrained_layout.w_pad': 0.08,
+    'legend.frameon': False, 'lines.linewidth': 1.5,
+    'text.parse_math': False,  # A dollar in a method's name is a dollar.
+    'svg.hashsalt': 'dreamer_idm'}  # The same figure gives the same file.
+
+
+def style():
+  """Sets the figures' look, for a `with` around making and saving them."""
+  return matplotlib.rc_context(STYLE)
+
+
+def colors(methods):
+  """Gives each method its color, the same in every figure.
+
+  Args:
+    methods: list of str, all of the report.
+
+  Returns:
+    dict of method -> color.
+  """
+  others = iter(itertools.cycle(COLORS))
+  return {
+      x: BASELINE_COLOR if x == 'dreamer' else next(others) for x in methods}
+
+
+def grid(rows, columns, width=9.0, height=2.7):
+  """Makes an empty figure.
+
+  Args:
+    rows: int.
+    columns: int.
+    width: float, inches of the whole.
+    height: float, inches of one row.
+
+  Returns:
+    (Figure, array of Axes [rows, columns]).
+  """
+  figure = Figure((width, height * rows + 0.4), layout='constrained')
+  return figure, figure.subplots(rows, columns, squeeze=False)
+
+
+def finish(figure, palette):
+  """Gives a figure one legend for all its panels.
+
+  Args:
+    figure: Figure.
+    palette: dict of method -> color, in the order of the legend.
+  """
+  entries: dict = {}
+  for axes in figure.axes:
+    for handle, label in zip(*axes.get_legend_handles_labels()):
+      entries.setdefault(label, handle)
+  labels = [x for x in palette if x in entries]
+  if labels:
+    figure.legend(
+        [entries[x] for x in labels], labels, loc='outside upper center',
+        ncols=min(len(labels), 6))
+
+
+def save(figure, folder, name):
+  """Writes a figure as PNG and SVG.
+
+  Args:
+    figure: Figure.
+    folder: pathlib.Path, existing.
+    name: str, without suffix.
+
+  Returns:
+    bytes, the SVG.
+  """
+  figure.draw_without_rendering()
+  figure.set_layout_engine('none')  # It is laid out; not again for each file.
+  figure.savefig(folder / f'{name}.png', dpi=150, metadata={'Software': None})
+  image = io.BytesIO()
+  figure.savefig(image, format='svg', metadata={'Date': None})
+  (folder / f'{name}.svg').write_bytes(image.getvalue())
+  return image.getvalue()
+
+
+def steps_axis(axes, label=True):
+  """Makes the horizontal axis one of environment steps.
+
+  Args:
+    axes: Axes.
+    label: bool, whether to write what it is.
+  """
+  axes.xaxis.set_major_locator(ticker.MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
+  axes.xaxis.set_major_formatter(ticker.FuncFormatter(_thousands))
+  if label:
+    axes.set_xlabel('environment steps')
+
+
+def seed_curve(axes, runs, key, color, label, line='-', band=True):
+  """Draws the mean over seeds, and their standard deviation as a band.
+
+  Where some runs have not come so far, the line is thin and the mean is over
+  the others.
+
+  Args:
+    axes: Axes.
+    runs: list of Run of one task and method.
+    key: str, the metric.
+    color: color.
+    label: str or None.
+    line: str, matplotlib's line style.
+    band: bool.
+
+  Returns:
+    bool, whether any run has the metric.
+  """
+  runs = scores.select(runs, key=key)
+  if not runs:
+    return False
+  steps, values = scores.curves(runs, key)
+  mean, std, count = scores.mean_std(values)
+  marker = {'marker': 'o', 'markersize': 3} if len(steps) < 30 else {}
+  whole = np.where(count == len(runs), mean, np.nan)
+  if len(runs) > 1:
+    axes.plot(steps, mean, line, color=color, lw=0.7)
+  axes.plot(steps, whole, line, color=color, label=label, **marker)
+  if band:
+    axes.fill_between(
+        steps, mean - std, mean + std, color=color, alpha=0.15, lw=0)
+  return True
+
+
+def learning_curves(runs, palette):
+  """Draws returns over environment steps, a row per task.
+
+  Args:
+    runs: list of Run, at least one with a clean evaluation.
+    palette: dict of method -> color.
+
+  Returns:
+    Figure; mean over seeds, band: their standard deviation.
+  """
+  conditions = shown_conditions(runs)
+  tasks = scores.tasks(scores.select(runs, key='eval_return'))
+  figure, axes = grid(
+      len(tasks), len(conditions), 4.6 * max(1.3, len(conditions)))
+  for row, task in zip(axes, tasks):
+    for ax, condition in zip(row, conditions):
+      for method in scores.methods(runs):
+        seed_curve(
+            ax, scores.select(runs, task, method), CONDITIONS[condition],
+            palette[method], method)
+      ax.set_title(f'{task}, {condition}')
+      steps_axis(ax, task == tasks[-1])
+    row[0].set_ylabel('return')
+    same_scale(row)
+  finish(figure, palette)
+  return figure
+
+
+def aggregate(runs, palette):
+  """Draws the interquartile mean over all runs of all tasks.
+
+  Args:
+    runs: list of Run of the same tasks for every method, with evaluations.
+    palette: dict of method -> color.
+
+  Returns:
+    (Figure, list of dicts with condition, method, env_step, iqm, low, high
+    and runs). Each line ends where the slowest of its runs is; band: 95%
+    stratified bootstrap interval.
+  """
+  conditions = shown_conditions(runs)
+  figure, axes = grid(
+      1, len(conditions), 4.6 * max(1.3, len(conditions)), 3.0)
+  points = []
+  for ax, condition in zip(axes[0], conditions):
+    for method in scores.methods(runs):
+      line = _iqm_line(scores.select(
+          runs, method=method, key=CONDITIONS[condition]), condition)
+      if not line:
+        continue
+      points += [
+          {'condition': condition, 'method': method, **x} for x in line]
+      steps, middle = [x['env_step'] for x in line], [x['iqm'] for x in line]
+      ax.plot(
+          steps, middle, color=palette[method], label=method, marker='o',
+          markersize=3)
+      if line[0]['low'] is not None:
+        ax.fill_between(
+            steps, [x['low'] for x in line], [x['high'] for x in line],
+            color=palette[method], alpha=0.15, lw=0)
+    ax.set_title(f'all tasks, {condition}')
+    steps_axis(ax)
+  axes[0][0].set_ylabel('return, IQM')
+  same_scale(axes[0])
+  finish(figure, palette)
+  return figure, points
+
+
+def _iqm_line(runs, condition):
+  if not runs:
+    return []
+  last = scores.common_step(runs, condition)
+  steps, values = scores.curves(runs, CONDITIONS[condition])
+  line = []
+  for step, row in zip(steps, values):
+    if step > last or not np.isfinite(row).all():
+      continue
+    groups = [
+        np.array([v for v, x in zip(row, runs) if x.task == task])
+        for task in scores.tasks(runs)]
+    middle, interval = statistics.iqm_interval(groups)
+    low, high = interval or (None, None)
+    line.append({
+        'env_step': int(step), 'iqm': middle, 'low': low, 'high': high,
+        'runs': len(runs)})
+  return line
+
+
+def ablation(runs, palette):
+  """Draws all methods on one axis, as the paper's Figure 5 does.
+
+  Args:
+    runs: list of Run with clean evaluations.
+    palette: dict of method -> color.
+
+  Returns:
+    Figure; a row per task, on the left the clean curves, on the right the
+    scores at the step that all runs of the task have.
+  """
+  tasks = scores.tasks(runs)
+  figure, axes = grid(len(tasks), 2)
+  for (left, right), task in zip(axes, tasks):
+    here = scores.select(runs, task)
+    for method in scores.methods(here):
+      seed_curve(
+          left, scores.select(here, method=method), 'eval_return',
+          palette[method], method, band=False)
+    left.set_title(f'{task}, clean')
+    left.set_ylabel('return')
+    steps_axis(left, task == tasks[-1])
+    step = min(
+        scores.common_step(scores.select(here, key=key), condition)
+        for condition, key in CONDITIONS.items()
+        if scores.select(here, key=key))
+    _bars(right, here, step, palette)
+    right.set_title(f'{task}, at {step:,} steps')
+    same_scale([left, right])
+  finish(figure, palette)
+  return figure
+
+
+def _bars(axes, runs, step, palette):
+  methods = scores.methods(runs)
+  conditions = shown_conditions(runs)
+  width = 0.8 / len(conditions)
+  for place, method in enumerate(methods):
+    for index, condition in enumerate(conditions):
+      found = [
+          y[0] for x in scores.select(runs, method=method)
+          if (y := scores.score_at(x, condition, step))]
+      if not found:
+        continue
+      mean, std, _ = scores.mean_std(found)
+      x = place + (index - (len(conditions) - 1) / 2) * width
+      bar(axes, x, width, mean, std, found, palette[method], index > 0)
+  axes.set_xticks(
+      range(len(methods)), methods,
+      rotation=20 if sum(map(len, methods)) > 45 else 0)
+  axes.grid(axis='x', visible=False)
+
+
+def bar(axes, x, width, mean, std, points, color, light=False):
+  """Draws a bar with its standard deviation and the runs as dots.
+
+  Args:
+    axes: Axes.
+    x: float, the bar's centre.
+    width: float.
+    mean: float, its height.
+    std: float, or NaN for none.
+    points: list of float, the single runs.
+    color: color.
+    light: bool, whether to hatch the bar.
+  """
+  axes.bar(
+      x, mean, 0.92 * width, color=color, alpha=0.35 if light else 0.75,
+      hatch='///' if light else None, edgecolor='white', lw=0,
+      yerr=std if np.isfinite(std) else None,
+      error_kw={'lw': 1, 'ecolor': '#222222'})
+  if len(points) > 1:
+    shift = np.linspace(-0.2, 0.2, len(points)) * width
+    axes.plot(
+        x + shift, points, 'o', color='white', markeredgecolor='#222222',
+        markersize=3.5, markeredgewidth=0.8)
+
+
+def shown_conditions(runs):
+  """Lists the conditions that any run was evaluated under.
+
+  Args:
+    runs: list of Run.
+
+  Returns:
+    list of `clean`, `rotated`.
+  """
+  return [
+      x for x, key in CONDITIONS.items() if scores.select(runs, key=key)]
+
+
+def same_scale(axes):
+  """Gives panels that are to be compared one scale, from 0 if none is below.
+
+  Args:
+    axes: list of Axes.
+  """
+  low = min(x.get_ylim()[0] for x in axes)
+  high = max(x.get_ylim()[1] for x in axes)
+  lowest = min(
+      (float(np.nanmin(y)) for x in axes for line in x.lines
+       if len(y := np.asarray(line.get_ydata(), float))
+       and np.isfinite(y).any()), default=0.0)
+  for ax in axes:
+    ax.set_ylim(low if lowest < 0 else 0, high)
+
+
+def _thousands(value, _):
+  if abs(value) >= 1e6:
+    return f'{value / 1e6:g}M'
+  return f'{value / 1e3:g}K' if abs(value) >= 1000 else f'{value:g}'

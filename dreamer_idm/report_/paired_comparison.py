@@ -1,0 +1,177 @@
+"""A method against the baseline, with the doubt that few seeds leave."""
+
+import dataclasses
+
+from . import scores
+from . import statistics
+from .runs import CONDITIONS
+
+BASELINE = 'dreamer'
+OVERALL = 'all tasks'
+
+
+@dataclasses.dataclass
+class PairedComparison:
+  """A method against the baseline, at one task or over all of them.
+
+  Attributes:
+    method: str.
+    baseline: str.
+    condition: `clean` or `rotated`.
+    task: str, or `all tasks`.
+    steps: list of int, the environment step of each task's scores.
+    seeds: list of lists of int, the paired seeds of each task.
+    mean: float, the method's mean over its paired runs; None without pairs.
+    baseline_mean: float, the same of the baseline.
+    difference: float, mean of the paired differences; None without pairs.
+    interval: (float, float), 95% stratified bootstrap, or None.
+    improvement: float, P(a run of the method beats one of the baseline).
+    improvement_interval: (float, float) or None.
+    notes: list of str, what the reader must know.
+  """
+
+  method: str
+  baseline: str
+  condition: str
+  task: str
+  steps: list
+  seeds: list
+  mean: float | None
+  baseline_mean: float | None
+  difference: float | None
+  interval: tuple | None
+  improvement: float
+  improvement_interval: tuple | None
+  notes: list
+
+  @property
+  def pairs(self):
+    """int, the smallest number of paired seeds of a task."""
+    return min(map(len, self.seeds))
+
+  @property
+  def excludes_zero(self):
+    """bool, whether there is an interval that does not contain 0."""
+    return bool(
+        self.interval and (self.interval[0] > 0 or self.interval[1] < 0))
+
+  def sentence(self):
+    """Says the result in one sentence.
+
+    Returns:
+      str; nothing is called a difference unless the interval excludes 0.
+    """
+    start = f'{self.method} against {self.baseline}, {self.task}, '
+    start += f'{self.condition}: '
+    if self.difference is None:
+      return start + 'no seed in common, so nothing is paired.'
+    seeds = f'{self.pairs} paired seed{"s" if self.pairs > 1 else ""}'
+    if len(self.seeds) > 1:
+      seeds += ' in each task' if len({*map(len, self.seeds)}) == 1 else (
+          ' in the task with the fewest')
+    steps = sorted({*self.steps})
+    at = f'at {steps[0]:,}' if len(steps) == 1 else (
+        f'at {steps[0]:,} to {steps[-1]:,}')
+    side = 'higher' if self.difference >= 0 else 'lower'
+    start += f'{abs(self.difference):.1f} {side} on average {at} steps'
+    if not self.interval:
+      return (
+          f'{start} with {seeds}; a single pair allows no interval, so no '
+          'difference is shown.')
+    low, high = self.interval
+    found = f'{start} (95% interval {low:+.1f} to {high:+.1f}, {seeds})'
+    if not self.excludes_zero:
+      return f'{found}: the interval includes 0, no difference is shown.'
+    if self.pairs < statistics.FEW_SEEDS:
+      found += ': the interval excludes 0, but that is too few seeds to rely on'
+      if len(self.seeds) > 1:
+        return f'{found}.'
+      chance = statistics.chance_of_one_sign(self.pairs)
+      return (
+          f'{found}; without any effect all {self.pairs} differences have the '
+          f'same sign in {100 * chance:.0f}% of cases.')
+    return f'{found}: the interval excludes 0.'
+
+
+def compare(runs, method, condition, baseline=BASELINE):
+  """Compares a method with the baseline.
+
+  Pairs are runs of the same task and seed. In each task all runs of both
+  methods are scored at one step, the last that all of them have.
+
+  Args:
+    runs: list of Run.
+    method: str.
+    condition: `clean` or `rotated`.
+    baseline: str.
+
+  Returns:
+    list of PairedComparison, one per task that has runs of both, and one over
+    all tasks if there are several.
+  """
+  single, groups = [], []
+  for task in scores.tasks(runs):
+    sides = [
+        scores.select(runs, task, x, CONDITIONS[condition])
+        for x in (method, baseline)]
+    if not all(sides):
+      continue
+    step = scores.common_step([*sides[0], *sides[1]], condition)
+    # A run whose first evaluation is later than that has no score.
+    found = [
+        {x.seed: y[0] for x in side
+         if (y := scores.score_at(x, condition, step))} for side in sides]
+    if not all(found):
+      continue
+    notes = _notes(sides, found, step, condition)
+    groups.append((step, *found))
+    single.append(_make(
+        method, baseline, condition, task, groups[-1:], notes))
+  if len(groups) > 1:
+    paired = [x for x in groups if set(x[1]) & set(x[2])]
+    notes = []
+    if 0 < len(paired) < len(groups):
+      notes.append(f'{len(groups) - len(paired)} tasks without pairs left out')
+    single.append(_make(
+        method, baseline, condition, OVERALL, paired or groups, notes))
+  return single
+
+
+def _make(method, baseline, condition, task, groups, notes):
+  # groups: (step, {seed: score} of the method, the same of the baseline).
+  seeds = [sorted(set(x) & set(y)) for _, x, y in groups]
+  ours = [list(x.values()) for _, x, _ in groups]
+  theirs = [list(y.values()) for _, _, y in groups]
+  mean = baseline_mean = difference = interval = None
+  if all(seeds):
+    pairs = [
+        ([x[s] for s in here], [y[s] for s in here])
+        for here, (_, x, y) in zip(seeds, groups)]
+    mean, baseline_mean = (
+        float(statistics.mean_of_means([p[i] for p in pairs]))
+        for i in range(2))
+    difference, interval = statistics.difference_interval(
+        [[a - b for a, b in zip(*p)] for p in pairs])
+  improvement, doubt = statistics.improvement_interval(ours, theirs)
+  return PairedComparison(
+      method, baseline, condition, task, [x[0] for x in groups], seeds,
+      mean, baseline_mean, difference, interval, improvement, doubt, notes)
+
+
+def _notes(sides, found, step, condition):
+  notes = []
+  ends = {
+      x.name: x.series(CONDITIONS[condition])[0][-1]
+      for x in [*sides[0], *sides[1]]}
+  behind = [x for x, end in ends.items() if end == step]
+  if max(ends.values()) > step:
+    notes.append(
+        f'compared at {step:,}, as far as {", ".join(behind)} got; others '
+        f'have up to {max(ends.values()):,.0f}')
+  alone = sorted(set(found[0]) ^ set(found[1]))
+  if alone:
+    notes.append(f'seeds without a partner: {", ".join(map(str, alone))}')
+  late = sum(map(len, sides)) - sum(map(len, found))
+  if late:
+    notes.append(f'{late} runs were first evaluated later')
+  return notes

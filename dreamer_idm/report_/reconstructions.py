@@ -1,0 +1,98 @@
+"""Pictures that runs and the `reconstruct` command left."""
+
+import dataclasses
+import json
+import math
+import os
+import pathlib
+
+from .runs import SKIPPED
+
+STRIP = 'reconstruction_openl_image.png'
+PICTURES = ('figure1.png', 'drift.png')
+
+
+@dataclasses.dataclass
+class Study:
+  """What `reconstruct` wrote: the effect of noise on decoded states.
+
+  Attributes:
+    name: str, the folder below the one that was searched.
+    pictures: dict of file name -> bytes, PNG.
+    sigma: list of float, the noise levels of drift.json; may be empty.
+    curves: list of (label, kl, pixel_error): str and lists of float.
+    notes: list of str, what could not be read.
+  """
+
+  name: str
+  pictures: dict
+  sigma: list
+  curves: list
+  notes: list
+
+
+def find(logdir):
+  """Finds the folders that `reconstruct` wrote.
+
+  Args:
+    logdir: pathlib.Path.
+
+  Returns:
+    list of Study: of folders with a drift.json, or called reconstruct.
+  """
+  studies = []
+  for folder, folders, files in os.walk(logdir):
+    folders[:] = sorted(
+        x for x in folders if x not in SKIPPED and not x.startswith('.'))
+    path = pathlib.Path(folder)
+    named = path.name == 'reconstruct' and {*PICTURES} & {*files}
+    if named or 'drift.json' in files:
+      studies.append(_read(path, path.relative_to(logdir).as_posix()))
+  return studies
+
+
+def read_png(path):
+  """Reads a picture if it is one.
+
+  Args:
+    path: pathlib.Path.
+
+  Returns:
+    bytes, or None if there is no such file or it is no PNG.
+  """
+  try:
+    data = path.read_bytes()
+  except OSError:
+    return None
+  return data if data.startswith(b'\x89PNG\r\n\x1a\n') else None
+
+
+def _read(path, name):
+  study = Study(name if name != '.' else path.name, {}, [], [], [])
+  for picture in PICTURES:
+    data = read_png(path / picture)
+    if data:
+      study.pictures[picture] = data
+    elif (path / picture).exists():
+      study.notes.append(f'{study.name}/{picture} is no PNG')
+  if (path / 'drift.json').exists():
+    try:
+      drift = json.loads((path / 'drift.json').read_text('utf-8', 'replace'))
+      sigma = _numbers(drift['sigma'])
+      study.curves = [
+          (str(x['label']), _numbers(x['kl'], len(sigma)),
+           _numbers(x['pixel_error'], len(sigma))) for x in drift['runs']]
+      study.sigma = sigma
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+      study.curves = []
+      study.notes.append(f'{study.name}/drift.json cannot be read')
+  return study
+
+
+def _numbers(values, length=None):
+  if length not in (None, len(values)):
+    raise ValueError('of another length than sigma')
+  numbers = [float(x) for x in values]
+  if not all(map(math.isfinite, numbers)):
+    raise ValueError('not finite')
+  return numbers

@@ -1,0 +1,61 @@
+"""What the reader of a report must not overlook."""
+
+from . import runs as run_folders
+from . import scores
+from . import statistics
+
+
+def collect(found, runs, comparisons, studies):
+  """Names everything that is missing, damaged or too little.
+
+  Args:
+    found: list of Run, all.
+    runs: list of Run, those that take part.
+    comparisons: list of PairedComparison.
+    studies: list of reconstructions.Study.
+
+  Returns:
+    list of str, the gravest first.
+  """
+  warnings = _few_seeds(runs)
+  warnings += [
+      f'{x.name}: {x.state}' for x in found
+      if x.state != 'complete' and not (x.notes and not x.rows)]
+  for task, method, seeds in run_folders.missing(found):
+    several = 's' if len(seeds) > 1 else ''
+    warnings.append(
+        f'missing: {task}, {method}, seed{several} '
+        f'{", ".join(map(str, seeds))}')
+  warnings += [f'{x.name}: {note}' for x in found for note in x.notes]
+  warnings += run_folders.differences(runs)
+  same: dict = {}  # Mostly, clean and rotated have the same to say.
+  for x in comparisons:
+    for note in x.notes:
+      same.setdefault((x.method, x.baseline, x.task, note), []).append(
+          x.condition)
+  warnings += [
+      f'{method} against {baseline}, {task}, {" and ".join(where)}: {note}'
+      for (method, baseline, task, note), where in same.items()]
+  if len({x.task.split('_')[0] for x in runs}) > 1:
+    warnings.append(
+        'the tasks are not all of one suite; averages over them are of raw '
+        'returns, so the task with the largest returns counts most')
+  return warnings + [y for x in studies for y in x.notes]
+
+
+def _few_seeds(runs):
+  cells = {
+      (t, m): len(scores.select(runs, t, m))
+      for t in scores.tasks(runs) for m in scores.methods(runs)}
+  few = {k: n for k, n in cells.items() if 0 < n < statistics.FEW_SEEDS}
+  if not few:
+    return []
+  counts = sorted(set(few.values()))
+  many = f'{counts[0]} to {counts[-1]}' if len(counts) > 1 else f'{counts[0]}'
+  where = 'every task and method' if len(few) == sum(
+      map(bool, cells.values())) else '; '.join(
+          f'{t}, {m} ({n})' for (t, m), n in few.items())
+  return [
+      f'fewer than {statistics.FEW_SEEDS} seeds ({many}): {where}. Returns of '
+      'single runs differ by chance as much as methods do: that is no '
+      'evidence that one method is better than another.']
