@@ -42,7 +42,10 @@ class Comparison:
       interrupted.
     """
     try:
-      while self._start() or self._started or self._expected():
+      while True:
+        self._start()
+        if not self._started and not self._expected():
+          break
         self._watch(time.time())
         self._table.show(time.time())
         time.sleep(POLL)
@@ -59,7 +62,6 @@ class Comparison:
   def _start(self):
     # Folders in use elsewhere are passed over, again and again: in the end
     # they may be free, or complete.
-    count = len(self._started)
     for index, trial in enumerate(self._trials):
       if not self._engine.room():
         break
@@ -72,9 +74,12 @@ class Comparison:
         trial.state = 'complete'
         continue
       trial.attempts += 1
-      self._engine.start(index, trial)
+      try:
+        self._engine.start(index, trial)
+      except OSError as error:
+        self._on_end(trial, 1, f'cannot be started, {error}', time.time())
+        continue
       self._started.add(index)
-    return len(self._started) > count
 
   def _expected(self):
     # A process that was interrupted just now may still be saving.
@@ -147,5 +152,5 @@ class Comparison:
 
 def _ending(code):
   if code < 0:
-    return f'killed by {signal.Signals(-code).name}'
+    return f'killed by signal {-code} ({signal.strsignal(-code)})'
   return f'exit code {code}'

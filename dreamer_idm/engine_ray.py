@@ -57,7 +57,7 @@ class RayEngine:
     if importlib.util.find_spec('ray') is None:
       raise UsageError(
           '--engine ray needs Ray, which is not installed: '
-          "pip install 'ray>=2.50', or use --engine local")
+          "pip install 'ray>=2.60', or use --engine local")
     if args.address not in (None, 'auto'):
       _check_address(args.address)
     os.environ.setdefault('RAY_USAGE_STATS_ENABLED', '0')
@@ -65,11 +65,11 @@ class RayEngine:
     os.environ.setdefault('RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO', '0')
     import ray
     self._ray = ray
-    here = {} if args.address else {'object_store_memory': STORE}
     try:
       ray.init(
           address=args.address or 'local', include_dashboard=False,
-          log_to_driver=False, logging_level=logging.ERROR, **here)
+          log_to_driver=False, logging_level=logging.ERROR,
+          object_store_memory=None if args.address else STORE)
     except (ConnectionError, RuntimeError, ValueError) as error:
       raise UsageError(
           f'no Ray at --address {args.address}: '
@@ -96,10 +96,10 @@ class RayEngine:
         min(int(x.get(k, 0) / v) for k, v in wanted.items())
         for x in self._nodes()) if wanted else len(self._nodes())
     if not count:
-      wanted = ', '.join(f'{k} {v:g}' for k, v in wanted.items())
+      text = ', '.join(f'{k} {v:g}' for k, v in wanted.items())
       self.close()
       raise UsageError(
-          f'no machine of this Ray has what a trial asks for ({wanted}): '
+          f'no machine of this Ray has what a trial asks for ({text}): '
           'lower --cpus, --gpus, --memory or --threads')
     return count
 
