@@ -1,0 +1,76 @@
+"""Stands in for run.py where the tests are about what runs when.
+
+It keeps run.py's manners (lock, metrics.jsonl, resuming, saving on SIGTERM,
+exit codes) and trains nothing. It is called with what it is to do, for each
+seed if there are commas, and then with run.py's flags:
+
+  train     1600 env steps in twenty, quickly
+  slow      the same, a tenth of a second each
+  die       kills itself half-way, the first time
+  fail      fails
+  usage     asks for what cannot be
+  hog       takes 300 MB and waits
+"""
+
+import fcntl
+import json
+import os
+import pathlib
+import signal
+import sys
+import time
+
+
+def main(what, argv):
+  flags = dict(zip(argv[:-1], argv[1:]))
+  what = (what.split(',') * 9)[int(flags['--seed'])]
+  logdir = pathlib.Path(flags['--logdir'])
+  logdir.mkdir(parents=True, exist_ok=True)
+  lock = (logdir / 'lock').open('w')
+  try:
+    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+  except OSError:
+    print('error: another run is at work', file=sys.stderr)
+    return 2
+  signal.signal(signal.SIGTERM, signal.default_int_handler)
+  print('Begun.', flush=True)
+  note(logdir, 'times', time.time())
+  try:
+    return train(what, logdir, 1600)
+  except KeyboardInterrupt:
+    note(logdir, 'saved', time.time())
+    return 130
+  finally:
+    note(logdir, 'times', time.time())
+
+
+def train(what, logdir, total):
+  if what == 'fail':
+    raise RuntimeError('no luck')
+  if what == 'usage':
+    print('error: --x must be y', file=sys.stderr)
+    return 2
+  if what == 'hog':
+    hoard = b'x' * 300_000_000
+    time.sleep(30)
+    return len(hoard)
+  path = logdir / 'metrics.jsonl'
+  done = len(path.read_text().splitlines()) if path.exists() else 0
+  for index in range(done, 20):
+    if what == 'die' and index == 10 and not done:
+      os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(0.1 if what == 'slow' else 0)
+    row = {'step': (index + 1) * total // 20, 'updates': index}
+    if index == 19:
+      row['eval_return'] = 123.4
+    note(logdir, path.name, json.dumps(row))
+  return 0
+
+
+def note(logdir, name, value):
+  with (logdir / name).open('a') as file:
+    file.write(f'{value}\n')
+
+
+if __name__ == '__main__':
+  sys.exit(main(sys.argv[1], sys.argv[2:]))
