@@ -26,7 +26,7 @@ def read_metrics(logdir):
   for line in text.splitlines():
     try:
       row = json.loads(line)
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):
       continue  # The last line of a killed run may be cut off.
     if isinstance(row, dict) and isinstance(row.get('step'), (int, float)):
       rows.append(row)

@@ -40,7 +40,8 @@ def add_arguments(parser):
       help='states that the drift is measured on (default 200)')
   add('--seed', type=int, default=0, help='of episodes and noise')
   add('--threads', type=int, default=0, help='CPU threads, 0: one per core')
-  add('--out', default='reconstruct', help='folder for the results')
+  add('--out',
+      help='folder for the results (default: reconstruct in the first run)')
 
 
 def run(args):
@@ -66,7 +67,7 @@ def run(args):
         raise UsageError(
             f'{path} has {key} {ours}, but {args.runs[0]} has {first}: runs '
             'must share their task and frames')
-  out = pathlib.Path(args.out)
+  out = pathlib.Path(args.out or pathlib.Path(args.runs[0], 'reconstruct'))
   try:
     out.mkdir(parents=True, exist_ok=True)
   except OSError as error:
