@@ -3,6 +3,10 @@
 Ray decides where and when a trial runs; what a trial is does not change: the
 same command, as a process below a Ray worker. Results come back over the
 shared file system. Trying again is left to `comparison`, for both engines.
+
+Where Ray itself is ended, its workers' trials are killed without saving, and
+go back to their last checkpoints: after a SIGKILL of `ab`, or a SIGTERM of its
+whole process group, to which a Ray that was started here belongs.
 """
 
 import contextlib

@@ -6,6 +6,7 @@ seed if there are commas, and then with run.py's flags:
 
   train     1600 env steps in twenty, quickly
   slow      the same, a tenth of a second each
+  long      the same, a second each
   die       kills itself half-way, the first time
   fail      fails
   usage     asks for what cannot be
@@ -59,7 +60,7 @@ def train(what, logdir, total):
   for index in range(done, 20):
     if what == 'die' and index == 10 and not done:
       os.kill(os.getpid(), signal.SIGKILL)
-    time.sleep(0.1 if what == 'slow' else 0)
+    time.sleep({'slow': 0.1, 'long': 1}.get(what, 0))
     row = {'step': (index + 1) * total // 20, 'updates': index}
     if index == 19:
       row['eval_return'] = 123.4

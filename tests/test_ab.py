@@ -221,7 +221,7 @@ def test_a_folder_in_use_is_left_alone(tmp_path, capsys):
 ])
 def test_trials_save_and_end_when_this_does(tmp_path, number, words):
   process = subprocess.Popen(
-      [sys.executable, '-c', MAIN, *QUICK, 'slow', '--configs', 'cpu_proprio',
+      [sys.executable, '-c', MAIN, *QUICK, 'long', '--configs', 'cpu_proprio',
        'debug', '--tasks', TASK, '--seeds', '0', '1',
        '--logdir', str(tmp_path), *words],
       text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
