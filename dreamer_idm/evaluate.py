@@ -68,7 +68,6 @@ def run(args):
   from . import agents  # TensorFlow only comes now: mistakes answer at once.
   from . import runtime
   runtime.configure(config.precision, args.threads, config.jit)
-  runtime.seed(args.seed)
   trained = agents.load(logdir, args.checkpoint)
   conditions = _conditions(args, trained)
   _make(out)
@@ -144,7 +143,10 @@ def _conditions(args, trained):
 
 def _evaluate(trained, condition, args):
   from . import evaluation
-  # Every condition meets the same initial states.
+  from . import runtime
+  # Every condition meets the same initial states, and the same noise in the
+  # agent's latents.
+  runtime.seed(args.seed)
   perturb = None if condition['kind'] == 'clean' else condition
   env, = environments.make_envs(
       trained.config, 'eval', 1, args.seed + 5000, perturb)

@@ -65,6 +65,18 @@ def _run(config, logdir):
 
 
 @contextlib.contextmanager
+def _undisturbed():
+  # A cluster may tell every process, and a parent its children, once more.
+  signals = signal.SIGINT, signal.SIGTERM
+  before = [signal.signal(x, signal.SIG_IGN) for x in signals]
+  try:
+    yield
+  finally:
+    for signum, handler in zip(signals, before):
+      signal.signal(signum, handler)
+
+
+@contextlib.contextmanager
 def _locked(logdir):
   # Two runs in one folder would undo each other's. The lock is the kernel's,
   # so that it goes with its process, however that ends.
@@ -169,7 +181,8 @@ class Training:
       self.driver.on_step(lambda transition, worker: self._on_step())
       self._loop()
     except KeyboardInterrupt:
-      self.checkpoint()
+      with _undisturbed():
+        self.checkpoint()
       self.progress.note(
           f'Stopped at env step {self.env_step:,}; the same command goes on '
           'from there.')

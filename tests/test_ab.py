@@ -17,11 +17,11 @@ import pytest
 from conftest import ROOT
 
 from dreamer_idm import ab
-from dreamer_idm import comparison
 from dreamer_idm import config as config_lib
-from dreamer_idm import engine_local
-from dreamer_idm import engine_ray
-from dreamer_idm import trials as trials_lib
+from dreamer_idm.ab import comparison
+from dreamer_idm.ab import engine_local
+from dreamer_idm.ab import engine_ray
+from dreamer_idm.ab import trials as trials_lib
 from dreamer_idm.errors import UsageError
 
 QUICK = [sys.executable, str(ROOT / 'tests' / 'quick_trial.py')]

@@ -22,12 +22,13 @@ SCRIPT = """
 import os
 import types
 
+images = types.SimpleNamespace(cnn_keys='image', mlp_keys='$^')
+
 def config(**kwargs):
   return types.SimpleNamespace(**{**dict(
       task='dmc_walker_walk', action_repeat=2, render_size=(32, 32),
       dmc_camera=-1, time_limit=0, envs_parallel='none',
-      encoder=types.SimpleNamespace(cnn_keys='image', mlp_keys='$^'),
-      decoder=types.SimpleNamespace(cnn_keys='image', mlp_keys='$^')), **kwargs})
+      encoder=images, decoder=images), **kwargs})
 
 def check(obs):
   obs = obs() if callable(obs) else obs

@@ -10,9 +10,9 @@ import pytest
 
 from dreamer_idm import ab
 from dreamer_idm import config as config_lib
-from dreamer_idm import trial_process
-from dreamer_idm import trial_table
-from dreamer_idm import trials as trials_lib
+from dreamer_idm.ab import trial_process
+from dreamer_idm.ab import trial_table
+from dreamer_idm.ab import trials as trials_lib
 from dreamer_idm.errors import UsageError
 
 TASKS = ['dmc_cheetah_run', 'dmc_walker_walk']

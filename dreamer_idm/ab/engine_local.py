@@ -3,8 +3,8 @@
 import os
 import time
 
+from ..errors import UsageError
 from . import trial_process
-from .errors import UsageError
 
 
 class LocalEngine:

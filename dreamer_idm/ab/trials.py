@@ -12,10 +12,10 @@ import pathlib
 import re
 import sys
 
-from . import config as config_lib
-from . import environments
-from . import pictures
-from .errors import UsageError
+from .. import config as config_lib
+from .. import environments
+from .. import pictures
+from ..errors import UsageError
 
 VANILLA = 'dreamer'  # The method without a preset of its own.
 
@@ -229,7 +229,7 @@ def _check_own(config, own, presets):
 
 
 def _run_py():
-  path = pathlib.Path(__file__).resolve().parent.parent / 'run.py'
+  path = pathlib.Path(__file__).resolve().parents[2] / 'run.py'
   if not path.exists():
     raise UsageError(
         f'{path} is not there, but ab runs it: use the package from the '

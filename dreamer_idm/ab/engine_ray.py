@@ -16,8 +16,8 @@ import os
 import socket
 import time
 
+from ..errors import UsageError
 from . import trial_process
-from .errors import UsageError
 
 POLL = 1.0  # Seconds between a worker's looks at its trial.
 STORE = 80_000_000  # Bytes of shared memory, Ray's least; we need none.

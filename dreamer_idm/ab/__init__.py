@@ -8,10 +8,10 @@ import argparse
 import contextlib
 import signal
 
+from ..errors import UsageError
 from . import engine_local
 from . import trials as trials_lib
 from .comparison import Comparison
-from .errors import UsageError
 
 DESCRIPTION = """\
 Trains every method on every task with every seed, each in a process of its
