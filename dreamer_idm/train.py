@@ -8,7 +8,6 @@ keeps to the ones of a run that was never interrupted.
 """
 
 import contextlib
-import fcntl
 import io
 import signal
 import time
@@ -25,6 +24,7 @@ from . import progress
 from . import rendering
 from . import run_log
 from . import runtime
+from . import safeguards
 from . import upstream
 from .errors import UsageError
 
@@ -47,7 +47,7 @@ def run(config):
   logdir = config_lib.logdir(config)
   if (logdir / 'checkpoints' / 'latest' / 'checkpoint').exists():
     config_lib.check_resumable(config, logdir / 'config.yaml')
-  with _locked(logdir):
+  with safeguards.locked(logdir):
     _run(config, logdir)
   return logdir
 
@@ -62,39 +62,6 @@ def _run(config, logdir):
     training.run()
   finally:
     training.close()
-
-
-@contextlib.contextmanager
-def _undisturbed():
-  # A cluster may tell every process, and a parent its children, once more.
-  signals = signal.SIGINT, signal.SIGTERM
-  before = [signal.signal(x, signal.SIG_IGN) for x in signals]
-  try:
-    yield
-  finally:
-    for signum, handler in zip(signals, before):
-      signal.signal(signum, handler)
-
-
-@contextlib.contextmanager
-def _locked(logdir):
-  # Two runs in one folder would undo each other's. The lock is the kernel's,
-  # so that it goes with its process, however that ends.
-  try:
-    logdir.mkdir(parents=True, exist_ok=True)
-    file = (logdir / 'lock').open('w')
-  except OSError as error:
-    raise UsageError(
-        f'cannot write to {logdir}: {error.strerror}; choose another folder '
-        'with --logdir') from error
-  with file:
-    try:
-      fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-      raise UsageError(
-          f'another run is at work in {logdir}: wait for it, or choose '
-          'another folder with --logdir') from error
-    yield
 
 
 class Training:
@@ -181,7 +148,7 @@ class Training:
       self.driver.on_step(lambda transition, worker: self._on_step())
       self._loop()
     except KeyboardInterrupt:
-      with _undisturbed():
+      with safeguards.undisturbed():
         self.checkpoint()
       self.progress.note(
           f'Stopped at env step {self.env_step:,}; the same command goes on '

@@ -1,0 +1,52 @@
+"""What keeps a run's folder from harm: a lock, and an undisturbed ending."""
+
+import contextlib
+import fcntl
+import signal
+
+from .errors import UsageError
+
+
+@contextlib.contextmanager
+def locked(logdir):
+  """Context in which no other run can enter a folder.
+
+  Two runs in one folder would undo each other's work. The lock is the
+  kernel's, so that it goes with its process, however that ends.
+
+  Args:
+    logdir: pathlib.Path; made if it is missing.
+
+  Raises:
+    UsageError: if another run is there, or nothing can be written.
+  """
+  try:
+    logdir.mkdir(parents=True, exist_ok=True)
+    file = (logdir / 'lock').open('w')
+  except OSError as error:
+    raise UsageError(
+        f'cannot write to {logdir}: {error.strerror}; choose another folder '
+        'with --logdir') from error
+  with file:
+    try:
+      fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+      raise UsageError(
+          f'another run is at work in {logdir}: wait for it, or choose '
+          'another folder with --logdir') from error
+    yield
+
+
+@contextlib.contextmanager
+def undisturbed():
+  """Context in which Ctrl-C and SIGTERM are ignored, for the last save.
+
+  A cluster may tell every process, and a parent its children once more.
+  """
+  signals = signal.SIGINT, signal.SIGTERM
+  before = [signal.signal(x, signal.SIG_IGN) for x in signals]
+  try:
+    yield
+  finally:
+    for signum, handler in zip(signals, before):
+      signal.signal(signum, handler)
