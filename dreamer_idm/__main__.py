@@ -52,6 +52,8 @@ def main(argv):
   except UsageError as error:
     print(f'error: {error}', file=sys.stderr)
     return 2
+  except SystemExit as error:
+    return error.code or 0  # argparse has printed its help.
   except BrokenPipeError:
     sys.stdout = None  # Whoever read it, `head` perhaps, has seen enough.
     return 0

@@ -68,6 +68,7 @@ def run(args):
   from . import agents  # TensorFlow only comes now: mistakes answer at once.
   from . import runtime
   runtime.configure(config.precision, args.threads, config.jit)
+  runtime.seed(args.seed)  # What is traced while loading keeps the seed.
   trained = agents.load(logdir, args.checkpoint)
   conditions = _conditions(args, trained)
   _make(out)
