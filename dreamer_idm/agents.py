@@ -95,6 +95,11 @@ def load(run, checkpoint='latest'):
   agent = build(config, *spaces, upstream.common.Counter(step))
   with contextlib.redirect_stdout(io.StringIO()):
     create_variables(agent)
-  checkpoints.Checkpoints(run / 'checkpoints', agent).restore(checkpoint)
+  try:
+    checkpoints.Checkpoints(run / 'checkpoints', agent).restore(checkpoint)
+  except AssertionError as error:
+    raise UsageError(
+        f'{path} has not the networks of {run / "config.yaml"}: was that file '
+        'changed after the training?') from error
   return Trained(
       config, agent, step * config.action_repeat, pathlib.Path(path).name)

@@ -79,17 +79,33 @@ def check_task(task):
   raise UsageError(f'Unknown task {task!r}. {hint}')
 
 
-def sees_images(config):
-  """Whether an agent reads or predicts images; nobody renders otherwise.
+def renders(config):
+  """Whether frames are rendered: only if an agent reads or predicts them.
 
   Args:
     config: upstream's Config.
 
   Returns:
+    bool. Always True of DMControl's tasks whose observations are images
+    themselves.
+  """
+  return config.task.startswith(('dmc_manip_', 'dmc_locom_')) or any(
+      re.match(x.cnn_keys, 'image') for x in (config.encoder, config.decoder))
+
+
+def reads_images(config, obs_space):
+  """Whether the agent's encoder takes images, of whatever name.
+
+  Args:
+    config: upstream's Config.
+    obs_space: dict of gymnasium spaces.
+
+  Returns:
     bool.
   """
   return any(
-      re.match(x.cnn_keys, 'image') for x in (config.encoder, config.decoder))
+      len(v.shape) == 3 and re.match(config.encoder.cnn_keys, k)
+      for k, v in obs_space.items())
 
 
 def check_observations(config, obs_space):
@@ -222,7 +238,7 @@ def make_envs(config, mode, count, seed, perturb=None):
       raise ValueError('Training must not see perturbed observations.')
     perturb = perturbations.check(**perturb)
   check_task(config.task)
-  images = sees_images(config)
+  images = renders(config)
   rendering.choose_backend(required=images)
   safe = rendering.in_process_is_safe()
   parallel = config.envs_parallel if safe else 'process'

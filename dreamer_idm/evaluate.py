@@ -9,11 +9,11 @@ import pathlib
 import sys
 import time
 
-import matplotlib
 import numpy as np
 
 from . import config as config_lib
 from . import environments
+from . import evaluation_pictures
 from . import perturbations
 from . import pictures
 from . import rendering
@@ -64,14 +64,14 @@ def run(args):
   logdir = pathlib.Path(args.logdir)
   config = config_lib.saved(logdir)
   out = pathlib.Path(args.out or logdir / 'evaluation')
-  rendering.choose_backend(environments.sees_images(config))
+  rendering.choose_backend(environments.renders(config))
   from . import agents  # TensorFlow only comes now: mistakes answer at once.
   from . import runtime
   runtime.configure(config.precision, args.threads, config.jit)
   runtime.seed(args.seed)  # What is traced while loading keeps the seed.
   trained = agents.load(logdir, args.checkpoint)
   conditions = _conditions(args, trained)
-  _make(out)
+  pictures.folder(out)
   print(
       f'{config.task}, {config.method}, seed {config.seed}: '
       f'{trained.checkpoint} at env step {trained.env_step:,}, '
@@ -80,20 +80,56 @@ def run(args):
   results = {
       'task': config.task, 'method': config.method, 'seed': config.seed,
       'checkpoint': args.checkpoint, 'env_step': trained.env_step,
-      'episodes': args.episodes, 'conditions': []}
+      'episodes': args.episodes, 'evaluation_seed': args.seed}
+  results['conditions'] = _earlier(out / 'evaluation.json', results)
+  written = ['evaluation.json', 'robustness.png']
+  clean: list = []
   for condition in conditions:
-    result = _evaluate(trained, condition, args)
-    results['conditions'].append({**condition, 'returns': [
-        round(float(x), 3) for x in result.returns]})
-    if condition['kind'] == 'clean' and len(result.predicted):
+    result = None
+    if condition['strength'] or condition['kind'] == 'clean':
+      result = _evaluate(trained, condition, args)
+      returns = [round(float(x), 3) for x in result.returns]
+      clean = clean or returns
+    else:
+      returns = clean  # With the same initial states and noise.
+    _put(results['conditions'], {**condition, 'returns': returns})
+    if result and condition['kind'] == 'clean' and len(result.predicted):
       results['value'] = _value(result)
-    if condition['strength'] == _shown_strength(condition, args):
-      video(trained.agent, result, out / f'{condition["kind"]}.gif')
-  pictures.save(out / 'evaluation.json', lambda f: f.write(
-      json.dumps(results, indent=1).encode()))
-  draw(results, out / 'robustness.png')
-  print(f'Results are in {out}: ' + ', '.join(
-      sorted(x.name for x in out.iterdir())))
+    # Each time: whatever ends this early leaves what was done.
+    pictures.save(out / 'evaluation.json', lambda f: f.write(
+        json.dumps(results, indent=1).encode()))
+    name = f'{condition["kind"]}.gif'
+    if result and condition['strength'] == _shown_strength(condition, args):
+      if evaluation_pictures.video(trained.agent, result, out / name):
+        written.append(name)
+  evaluation_pictures.draw(results, out / 'robustness.png')
+  print(f'Results are in {out}: {", ".join(sorted(written))}')
+
+
+def _earlier(path, results):
+  # Conditions of the same agent that were evaluated before in the same way
+  # stay; an evaluation of another is put aside.
+  try:
+    before = json.loads(path.read_text('utf-8'))
+    conditions = before.pop('conditions')
+    before.pop('value', None)
+  except (OSError, ValueError, KeyError, AttributeError):
+    return []
+  if before == results:
+    return conditions
+  aside = path.with_name(f'evaluation_{before.get("env_step")}.json')
+  path.rename(aside)
+  print(f'An evaluation of another kind was there; it is now {aside}.')
+  return []
+
+
+def _put(conditions, new):
+  key = lambda x: [x[k] for k in ('kind', 'strength', 'per', 'fill')]
+  for index, old in enumerate(conditions):
+    if key(old) == key(new):
+      conditions[index] = new
+      return
+  conditions.append(new)
 
 
 def _check(args):
@@ -106,17 +142,6 @@ def _check(args):
   for kind in args.perturb:
     if kind not in ('all', 'none'):
       perturbations.check(kind, args.strength, args.per, args.fill)
-
-
-def _make(folder):
-  try:
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / '.write').touch()
-    (folder / '.write').unlink()
-  except OSError as error:
-    raise UsageError(
-        f'cannot write to {folder}: {error.strerror}; choose another folder '
-        'with --out') from error
 
 
 def _conditions(args, trained):
@@ -151,6 +176,7 @@ def _evaluate(trained, condition, args):
   perturb = None if condition['kind'] == 'clean' else condition
   env, = environments.make_envs(
       trained.config, 'eval', 1, args.seed + 5000, perturb)
+  name = evaluation_pictures.label(condition)
   steps, shown = 0, time.time()
 
   def on_step():
@@ -159,7 +185,7 @@ def _evaluate(trained, condition, args):
     if time.time() - shown > (0.5 if sys.stdout.isatty() else 30):
       shown = time.time()
       end = '\r' if sys.stdout.isatty() else '\n'
-      print(f'  {_label(condition)}: step {steps:,}', end=end, flush=True)
+      print(f'  {name}: step {steps:,}', end=end, flush=True)
 
   try:
     result = evaluation.evaluate(trained.agent, env, args.episodes, on_step)
@@ -167,7 +193,7 @@ def _evaluate(trained, condition, args):
     env.close()
   returns = result.returns
   print(
-      f'  {_label(condition)}: return {returns.mean():.1f} +- '
+      f'  {name}: return {returns.mean():.1f} +- '
       f'{returns.std():.1f} (min {returns.min():.1f}, max {returns.max():.1f})',
       flush=True)
   return result
@@ -189,87 +215,3 @@ def _shown_strength(condition, args):
   if args.strength is not None or condition['kind'] == 'clean':
     return condition['strength']
   return perturbations.KINDS[condition['kind']].strength
-
-
-def _label(condition, space=' '):
-  if condition['kind'] == 'clean':
-    return 'clean'
-  return f'{condition["kind"]}{space}{condition["strength"]:.4g}'
-
-
-def video(agent, result, path):
-  """Writes what the agent saw beside what its model reconstructs.
-
-  Args:
-    agent: upstream's Agent or a subclass.
-    result: evaluation.Evaluation.
-    path: pathlib.Path of the GIF; nothing is written if the agent decodes no
-      images.
-  """
-  import tensorflow as tf
-  decoder = agent.wm.heads['decoder']
-  if not decoder.cnn_keys:
-    return
-  key = decoder.cnn_keys[0]
-  feat = tf.constant(result.feat)
-  made = np.concatenate([
-      decoder(x)[key].mode().numpy() for x in tf.split(feat, [
-          min(50, len(feat) - i) for i in range(0, len(feat), 50)])])
-  made = np.clip(255 * (made + 0.5), 0, 255).astype(np.uint8)
-  seen = result.episode[key][:len(made)]
-  pictures.policy_video(np.concatenate([seen, made], 2), path)
-
-
-def draw(results, path):
-  """Draws returns by perturbation; against strength where there are several.
-
-  Args:
-    results: dict, the contents of evaluation.json.
-    path: pathlib.Path of the PNG.
-  """
-  matplotlib.use('Agg')
-  from matplotlib import pyplot as plt
-  clean, *others = results['conditions']
-  kinds: dict = {}
-  for condition in others:
-    kinds.setdefault(condition['kind'], []).append(condition)
-  curves = {k: v for k, v in kinds.items() if len(v) > 1}
-  bars = [clean] + [v[0] for v in kinds.values() if len(v) == 1]
-  panels = len(curves) + bool(len(bars) > 1 or not curves)
-  columns = min(3, panels)
-  figure, axes = plt.subplots(
-      -(-panels // columns), columns, squeeze=False, layout='constrained',
-      figsize=(max(5.6, 3.4 * columns), 3.3 * -(-panels // columns)))
-  panel = iter(axes.flat)
-  if len(bars) > 1 or not curves:
-    ax = next(panel)
-    ax.bar(
-        [_label(x) for x in bars], [np.mean(x['returns']) for x in bars],
-        yerr=[np.std(x['returns']) for x in bars], capsize=3,
-        color=['C7'] + ['C0'] * (len(bars) - 1), error_kw={'lw': 1})
-    ax.tick_params(axis='x', labelrotation=90 if len(bars) > 3 else 0)
-    ax.set_ylabel('episode return')
-    ax.set_ylim(bottom=0)
-  for ax, (kind, found) in zip(panel, curves.items()):
-    found = sorted(found, key=lambda x: x['strength'])
-    strengths = [x['strength'] for x in found]
-    middle = np.array([np.mean(x['returns']) for x in found])
-    std = np.array([np.std(x['returns']) for x in found])
-    ax.axhline(
-        np.mean(clean['returns']), color='C7', lw=1, ls=':', label='clean')
-    ax.plot(strengths, middle, marker='o', ms=3)
-    ax.fill_between(strengths, middle - std, middle + std, alpha=0.15, lw=0)
-    ax.set(
-        xlabel=f'{kind}: {perturbations.KINDS[kind].unit}',
-        ylabel='episode return')
-    ax.set_ylim(bottom=0)
-    ax.grid(alpha=0.3)
-    ax.legend(frameon=False, fontsize=8)
-  for ax in panel:
-    ax.set_axis_off()
-  figure.suptitle(
-      f'{results["task"]}, {results["method"]}, seed {results["seed"]}, '
-      f'{results["env_step"]:,} env steps; {results["episodes"]} episodes, '
-      'std over them', fontsize=9)
-  pictures.save(path, lambda f: figure.savefig(f, format='png', dpi=130))
-  plt.close(figure)

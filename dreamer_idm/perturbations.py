@@ -119,7 +119,7 @@ KINDS = {
     'brightness': Kind(
         _brightness, 'image', 0.2, 1.0, 'episode', 'share of white either way'),
     'contrast': Kind(
-        _contrast, 'image', 0.5, 1.0, 'episode', 'share either way'),
+        _contrast, 'image', 0.25, 1.0, 'episode', 'share either way'),
     'noise': Kind(
         _noise, 'image', 0.05, 1.0, 'frame', 'std as a share of white'),
     'blur': Kind(

@@ -2,12 +2,15 @@
 
 import json
 import os
+import tempfile
 
 import matplotlib
 import numpy as np
 from PIL import Image
 
 from patches import gif
+
+from .errors import UsageError
 
 
 def read_metrics(logdir):
@@ -60,16 +63,19 @@ def learning_curve(runs, path, title):
   matplotlib.use('Agg')
   from matplotlib import pyplot as plt
   figure, axes = plt.subplots(figsize=(6.4, 4), layout='constrained')
+  returns: list = []
   colors = plt.rcParams['axes.prop_cycle'].by_key()['color']
   for color, (label, logdir) in zip(colors, runs.items()):
     rows = read_metrics(logdir)
     steps, values = series(rows, 'train_return')
+    returns.extend(values)
     axes.plot(steps, values, color=color, alpha=0.25, lw=1)
     for key, name, style in [
         ('eval_return', 'clean', '-'), ('eval_rotated_return', 'rotated', ':')]:
       steps, values = series(rows, key)
       if not len(steps):
         continue
+      returns.extend(values)
       axes.plot(
           steps, values, style, color=color, marker='o', ms=3,
           label=f'{label}, {name}')
@@ -78,7 +84,7 @@ def learning_curve(runs, path, title):
         axes.fill_between(
             steps, values - std, values + std, color=color, alpha=0.12, lw=0)
   axes.set(xlabel='env steps', ylabel='episode return', title=title)
-  axes.set_ylim(bottom=0)
+  from_zero(axes, returns)
   axes.grid(alpha=0.3)
   if axes.get_legend_handles_labels()[0]:
     axes.legend(frameon=False)
@@ -87,6 +93,17 @@ def learning_curve(runs, path, title):
       ha='right', va='bottom', fontsize=6, color='gray')
   save(path, lambda f: figure.savefig(f, format='png', dpi=130))
   plt.close(figure)
+
+
+def from_zero(axes, values):
+  """Lets an axis begin at zero, if none of the values is negative.
+
+  Args:
+    axes: matplotlib Axes; bands and bars of spread in it do not count.
+    values: array of float, what is drawn.
+  """
+  if np.size(values) and np.nanmin(values) >= 0:
+    axes.set_ylim(bottom=0)
 
 
 def reconstruction(video, path, size, sequences=2, every=5, scale=2):
@@ -125,6 +142,25 @@ def policy_video(frames, path, fps=25, scale=4):
   """
   frames = frames.repeat(scale, 1).repeat(scale, 2)
   save(path, lambda f: f.write(gif.encode_gif(frames, fps)))
+
+
+def folder(path):
+  """Makes a folder for results.
+
+  Args:
+    path: pathlib.Path.
+
+  Raises:
+    UsageError: if nothing can be written there.
+  """
+  try:
+    path.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=path):
+      pass
+  except OSError as error:
+    raise UsageError(
+        f'cannot write to {path}: {error.strerror}; choose another folder with '
+        '--out') from error
 
 
 def save(path, write):

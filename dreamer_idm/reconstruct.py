@@ -21,7 +21,9 @@ from .errors import UsageError
 
 SIGMAS = np.linspace(0, 1, 11)
 COLUMNS = 8  # Frames in Figure 1.
-SAME = ('task', 'action_repeat', 'render_size', 'time_limit')
+SAME = (
+    'task', 'action_repeat', 'render_size', 'time_limit', 'encoder.cnn_keys',
+    'encoder.mlp_keys', 'decoder.cnn_keys', 'decoder.mlp_keys')
 
 
 def add_arguments(parser):
@@ -66,28 +68,23 @@ def run(args):
       if ours != first:
         raise UsageError(
             f'{path} has {key} {ours}, but {args.runs[0]} has {first}: runs '
-            'must share their task and frames')
+            'must share their task and what they observe')
   out = pathlib.Path(args.out or pathlib.Path(args.runs[0], 'reconstruct'))
-  try:
-    out.mkdir(parents=True, exist_ok=True)
-  except OSError as error:
-    raise UsageError(
-        f'cannot write to {out}: {error.strerror}; choose another folder with '
-        '--out') from error
-  rendering.choose_backend(environments.sees_images(configs[0]))
-  results = _compare(args, configs[0])
+  rendering.choose_backend(environments.renders(configs[0]))
+  results = _compare(args, configs[0], out)
   pictures.save(out / 'drift.json', lambda f: f.write(json.dumps({
       'sigma': SIGMAS.round(3).tolist(), 'task': configs[0].task,
       'frames': args.frames, 'runs': [x['drift'] for x in results]},
       indent=1).encode()))
   draw_drift([x['drift'] for x in results], configs[0].task, out / 'drift.png')
+  names = ['drift.json', 'drift.png']
   if results[0]['rows']:
+    names.append('figure1.png')
     draw_figure(results, args.sigma, configs[0].task, out / 'figure1.png')
-  print(f'Results are in {out}: ' + ', '.join(
-      sorted(x.name for x in out.iterdir())))
+  print(f'Results are in {out}: {", ".join(names)}')
 
 
-def _compare(args, config):
+def _compare(args, config, out):
   # TensorFlow only comes now: mistakes answer at once.
   import tensorflow as tf
 
@@ -102,6 +99,7 @@ def _compare(args, config):
     env, = environments.make_envs(one.config, 'eval', 1, args.seed + 7000)
     result = evaluation.evaluate(one.agent, env, 1)
     env.close()
+    pictures.folder(out)
     trained.append(one)
     episodes.append(result.episode)
     print(
@@ -263,7 +261,7 @@ def draw_drift(drifts, task, path):
           SIGMAS, drift[key], marker='o', ms=3,
           label=f'{drift["label"]}, {drift["env_step"]:,} env steps')
     ax.set(xlabel='sigma of the noise on h and s', ylabel=text)
-    ax.set_ylim(bottom=0)
+    pictures.from_zero(ax, 0)
     ax.grid(alpha=0.3)
   axes[0].legend(frameon=False, fontsize=8)
   figure.suptitle(f'{task}: drift of the decoder', fontsize=9)

@@ -53,7 +53,7 @@ def run(config):
 
 
 def _run(config, logdir):
-  rendering.choose_backend(environments.sees_images(config))
+  rendering.choose_backend(environments.renders(config))
   # Clusters say goodbye with SIGTERM; it ends a run as Ctrl-C does.
   signal.signal(signal.SIGTERM, signal.default_int_handler)
   gpus = runtime.configure(config.precision, config.threads, config.jit)
@@ -116,8 +116,9 @@ class Training:
     self.envs = environments.make_envs(config, 'train', config.envs, seed)
     self.eval_env, = environments.make_envs(config, 'eval', 1, seed + 1000)
     self.rotated_env = None
-    environments.check_observations(config, self.envs[0].obs_space)
-    if config.rotate.degrees and environments.sees_images(config):
+    spaces = self.envs[0].obs_space
+    environments.check_observations(config, spaces)
+    if config.rotate.degrees and environments.reads_images(config, spaces):
       self.rotated_env, = environments.make_envs(
           config, 'eval', 1, seed + 1000, {
               'kind': 'rotation', 'strength': config.rotate.degrees,

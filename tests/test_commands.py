@@ -9,10 +9,12 @@ import sys
 import numpy as np
 import pytest
 from conftest import ROOT
+from matplotlib.figure import Figure
 from PIL import Image
 
 from dreamer_idm import __main__
-from dreamer_idm import evaluate
+from dreamer_idm import evaluation_pictures
+from dreamer_idm import pictures
 
 BRIEF = [
     '--steps', '70', '--prefill', '60', '--pretrain', '1', '--time_limit', '60',
@@ -106,6 +108,28 @@ def test_evaluating_again_gives_the_same_numbers(here, runs, tmp_path):
   assert results[0]['conditions'][1]['per'] == 'episode'
 
 
+def test_evaluations_add_up_and_those_of_another_kind_stay(
+    here, runs, tmp_path):
+  def evaluate(episodes, *words):
+    done = here(
+        'evaluate', '--logdir', runs / 'vector', '--episodes', episodes,
+        '--out', tmp_path, '--perturb', *words)
+    assert done.returncode == 0, done.stderr
+    result = json.loads((tmp_path / 'evaluation.json').read_text())
+    return done.stdout, {
+        x['kind']: x['returns'] for x in result['conditions']}
+  _, first = evaluate(1, 'dead_sensor')
+  _, both = evaluate(1, 'sensor_noise')
+  assert list(both) == ['clean', 'dead_sensor', 'sensor_noise']
+  assert both['dead_sensor'] == first['dead_sensor']
+  out, other = evaluate(2, 'sensor_noise', '--strength', '0')
+  assert list(other) == ['clean', 'sensor_noise']
+  assert other['sensor_noise'] == other['clean'], 'strength 0 is clean'
+  aside, = tmp_path.glob('evaluation_*.json')
+  assert str(aside) in out
+  assert len(json.loads(aside.read_text())['conditions']) == 3
+
+
 def test_sweep_goes_to_four_times_the_default_and_takes_vectors(here, runs):
   done = here(
       'evaluate', '--logdir', runs / 'vector', '--episodes', 1, '--sweep',
@@ -164,6 +188,24 @@ def test_a_damaged_checkpoint_is_one_line(here, runs, tmp_path):
       here('evaluate', '--logdir', copy, '--perturb', 'none'), 'damaged')
 
 
+def test_networks_that_are_not_the_checkpoints_are_one_line(
+    here, runs, tmp_path):
+  shutil.copytree(runs / 'vector', tmp_path / 'run')
+  path = tmp_path / 'run' / 'config.yaml'
+  path.write_text(path.read_text().replace('layers: 3', 'layers: 4'))
+  one_line(
+      here('evaluate', '--logdir', tmp_path / 'run'), 'has not the networks')
+
+
+def test_axes_begin_at_zero_unless_returns_are_negative():
+  for values, low in ([3, 5], 0), ([-3, 5], -3):
+    axes = Figure().subplots()
+    axes.plot(values)
+    pictures.from_zero(axes, values)
+    assert (axes.get_ylim()[0] == 0) == (low == 0)
+    assert axes.get_ylim()[0] <= low
+
+
 def test_an_unwritable_folder_is_one_line(here, runs, tmp_path):
   (tmp_path / 'file').write_text('')
   one_line(here(
@@ -171,9 +213,10 @@ def test_an_unwritable_folder_is_one_line(here, runs, tmp_path):
       'cannot write', '--out')
 
 
-def test_label_and_shown_strength():
-  assert evaluate._label({'kind': 'clean', 'strength': 0.0}) == 'clean'
-  assert evaluate._label({'kind': 'shift', 'strength': .1}) == 'shift 0.1'
+def test_conditions_are_named():
+  label = evaluation_pictures.label
+  assert label({'kind': 'clean', 'strength': 0.0}) == 'clean'
+  assert label({'kind': 'shift', 'strength': .1}) == 'shift 0.1'
 
 
 # reconstruct
@@ -246,6 +289,13 @@ def test_bad_reconstructions_are_one_line(
       str(runs / x) if x in ('idm', 'nothing') else x for x in arguments]
   one_line(here('reconstruct', *names, '--out', tmp_path), *parts)
   assert not list(tmp_path.iterdir())
+
+
+def test_runs_that_observe_different_things_are_not_compared(
+    here, runs, tmp_path):
+  one_line(
+      here('reconstruct', runs / 'idm', runs / 'vector', '--out', tmp_path),
+      'encoder.cnn_keys', 'what they observe')
 
 
 def test_runs_of_different_tasks_are_not_compared(here, runs, tmp_path):

@@ -162,6 +162,27 @@ def test_who_sees_vectors_alone_gets_the_same_without_frames(make):
     assert_equal([one], [two])
 
 
+def test_rotation_is_for_those_who_read_images_of_whatever_name():
+  image = gymnasium.spaces.Box(0, 255, (8, 8, 3), np.uint8)
+  vector = gymnasium.spaces.Box(-1, 1, (3,), np.float32)
+  camera = types.SimpleNamespace(cnn_keys='camera', mlp_keys='.*')
+  def reads(keys, space):
+    return environments.reads_images(
+        types.SimpleNamespace(encoder=keys), space)
+  assert reads(IMAGES, {'image': image, 'position': vector})
+  assert reads(camera, {'camera': image})
+  assert not reads(camera, {'image': image})
+  assert not reads(VECTORS, {'image': image, 'position': vector})
+
+
+@pytest.mark.parametrize('task, keys, expected', [
+    ('dmc_walker_walk', IMAGES, True), ('dmc_walker_walk', VECTORS, False),
+    ('dmc_manip_reach_site', VECTORS, True)])
+def test_who_needs_a_driver(task, keys, expected):
+  config = types.SimpleNamespace(task=task, encoder=keys, decoder=keys)
+  assert environments.renders(config) == expected
+
+
 def test_vectors_need_no_driver(tmp_path):
   done = run_script(tmp_path, """
 import types

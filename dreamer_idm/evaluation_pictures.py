@@ -1,0 +1,102 @@
+"""Figure and videos of an evaluation under perturbations."""
+
+import matplotlib
+import numpy as np
+
+from . import perturbations
+from . import pictures
+
+
+def label(condition):
+  """Names a condition.
+
+  Args:
+    condition: dict with `kind` and `strength`.
+
+  Returns:
+    str such as `clean` or `rotation 5`.
+  """
+  if condition['kind'] == 'clean':
+    return 'clean'
+  return f'{condition["kind"]} {condition["strength"]:.4g}'
+
+
+def video(agent, result, path):
+  """Writes what the agent saw beside what its model reconstructs.
+
+  Args:
+    agent: upstream's Agent or a subclass.
+    result: evaluation.Evaluation.
+    path: pathlib.Path of the GIF.
+
+  Returns:
+    bool, whether it was written: not if the agent decodes no images.
+  """
+  import tensorflow as tf
+  decoder = agent.wm.heads['decoder']
+  if not decoder.cnn_keys:
+    return False
+  key = decoder.cnn_keys[0]
+  feat = tf.constant(result.feat)
+  made = np.concatenate([
+      decoder(x)[key].mode().numpy() for x in tf.split(feat, [
+          min(50, len(feat) - i) for i in range(0, len(feat), 50)])])
+  made = np.clip(255 * (made + 0.5), 0, 255).astype(np.uint8)
+  seen = result.episode[key][:len(made)]
+  pictures.policy_video(np.concatenate([seen, made], 2), path)
+  return True
+
+
+def draw(results, path):
+  """Draws returns by perturbation; against strength where there are several.
+
+  Args:
+    results: dict, the contents of evaluation.json.
+    path: pathlib.Path of the PNG.
+  """
+  matplotlib.use('Agg')
+  from matplotlib import pyplot as plt
+  clean, *others = results['conditions']
+  kinds: dict = {}
+  for condition in others:
+    kinds.setdefault(condition['kind'], []).append(condition)
+  curves = {k: v for k, v in kinds.items() if len(v) > 1}
+  bars = [clean] + [v[0] for v in kinds.values() if len(v) == 1]
+  panels = len(curves) + bool(len(bars) > 1 or not curves)
+  columns = min(3, panels)
+  figure, axes = plt.subplots(
+      -(-panels // columns), columns, squeeze=False, layout='constrained',
+      figsize=(max(5.6, 3.4 * columns), 3.3 * -(-panels // columns)))
+  panel = iter(axes.flat)
+  if len(bars) > 1 or not curves:
+    ax = next(panel)
+    ax.bar(
+        [label(x) for x in bars], [np.mean(x['returns']) for x in bars],
+        yerr=[np.std(x['returns']) for x in bars], capsize=3,
+        color=['C7'] + ['C0'] * (len(bars) - 1), error_kw={'lw': 1})
+    ax.tick_params(axis='x', labelrotation=90 if len(bars) > 3 else 0)
+    ax.set_ylabel('episode return')
+    pictures.from_zero(ax, [np.mean(x['returns']) for x in bars])
+  for ax, (kind, found) in zip(panel, curves.items()):
+    found = sorted(found, key=lambda x: x['strength'])
+    strengths = [x['strength'] for x in found]
+    middle = np.array([np.mean(x['returns']) for x in found])
+    std = np.array([np.std(x['returns']) for x in found])
+    ax.axhline(
+        np.mean(clean['returns']), color='C7', lw=1, ls=':', label='clean')
+    ax.plot(strengths, middle, marker='o', ms=3)
+    ax.fill_between(strengths, middle - std, middle + std, alpha=0.15, lw=0)
+    ax.set(
+        xlabel=f'{kind}: {perturbations.KINDS[kind].unit}',
+        ylabel='episode return')
+    pictures.from_zero(ax, middle)
+    ax.grid(alpha=0.3)
+    ax.legend(frameon=False, fontsize=8)
+  for ax in panel:
+    ax.set_axis_off()
+  figure.suptitle(
+      f'{results["task"]}, {results["method"]}, seed {results["seed"]}, '
+      f'{results["env_step"]:,} env steps; {results["episodes"]} episodes, '
+      'std over them', fontsize=9)
+  pictures.save(path, lambda f: figure.savefig(f, format='png', dpi=130))
+  plt.close(figure)
