@@ -49,7 +49,7 @@ def main(argv):
         allow_abbrev=False)
     command.add_arguments(parser)
     return command.run(parser.parse_args(rest)) or 0
-  except UsageError as error:
+  except (UsageError, ImportError) as error:
     print(f'error: {error}', file=sys.stderr)
     return 2
   except SystemExit as error:

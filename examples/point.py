@@ -18,11 +18,13 @@ class Point(gymnasium.Env):
   action_space = gymnasium.spaces.Box(-1, 1, (2,), np.float32)
 
   def reset(self, seed=None, options=None):
+    """Puts point and target somewhere; returns the image and no infos."""
     super().reset(seed=seed)
     self._point, self._target = self.np_random.uniform(-1, 1, (2, 2))
     return self._image(), {}
 
   def step(self, action):
+    """Moves the point; the reward is 1 at the target, 0 at most away."""
     self._point = np.clip(self._point + 0.1 * action, -1, 1)
     reward = 1 - np.linalg.norm(self._point - self._target) / np.sqrt(8)
     # Neither the task's end nor its time: see register() below.
