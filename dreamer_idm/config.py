@@ -74,9 +74,20 @@ def logdir(config):
   """
   if config.logdir:
     return pathlib.Path(os.path.expanduser(config.logdir))
-  # A Gymnasium id may have slashes and colons.
-  task = re.sub(r'[^\w.+-]', '-', config.task)
-  return pathlib.Path('logdir', task, config.method, str(config.seed))
+  return pathlib.Path(
+      'logdir', folder_name(config.task), config.method, str(config.seed))
+
+
+def folder_name(task):
+  """Finds the name of a task's folder.
+
+  Args:
+    task: str, whose Gymnasium id may have slashes and colons.
+
+  Returns:
+    str, the task with a dash for each of those.
+  """
+  return re.sub(r'[^\w.+-]', '-', task)
 
 
 def save(config, path):

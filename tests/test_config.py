@@ -390,6 +390,11 @@ def test_logdir():
   assert config_lib.logdir(config) == pathlib.Path.home() / 'runs/1'
 
 
+def test_folder_name():
+  assert config_lib.folder_name('dmc_cup_catch') == 'dmc_cup_catch'
+  assert config_lib.folder_name('gym_a/b:C+d.e-v0') == 'gym_a-b-C+d.e-v0'
+
+
 def test_saved_config_is_read_back(tmp_path):
   config = load('--configs cpu idm --idm.sigma_h 0.2')
   path = tmp_path / 'new' / 'config.yaml'

@@ -10,6 +10,7 @@ import pytest
 
 from dreamer_idm import ab
 from dreamer_idm import config as config_lib
+from dreamer_idm import environments
 from dreamer_idm.ab import trial_process
 from dreamer_idm.ab import trial_table
 from dreamer_idm.ab import trials as trials_lib
@@ -65,6 +66,16 @@ def test_plan(tmp_path):
     assert config_lib.logdir(config) == trial.logdir
     assert (config.task, config.method, config.seed) == (
         trial.task, trial.method, trial.seed)
+
+
+def test_folders_are_those_that_run_py_would_choose(tmp_path, monkeypatch):
+  monkeypatch.setattr(environments, 'check_task', lambda task: None)
+  task = 'gym_a/b:C-v0'
+  trial, = plan(
+      tmp_path / 'logdir', '--tasks', task, '--methods', 'idm', '--seeds', '3')
+  own = config_lib.load(
+      ['--configs', 'dmc', 'idm', '--task', task, '--seed', '3'])
+  assert trial.logdir == tmp_path / config_lib.logdir(own)
 
 
 @pytest.mark.parametrize('words, message', [

@@ -193,7 +193,8 @@ def plan(args, program=None):
 def _seeds(args, program, task, method):
   # The trials of one task and method, one for each seed.
   presets = [*args.configs, *([] if method == VANILLA else [method])]
-  folder = pathlib.Path(args.logdir).expanduser().absolute() / task / method
+  folder = pathlib.Path(args.logdir).expanduser().absolute()
+  folder = folder / config_lib.folder_name(task) / method
   trials, config = [], None
   for seed in dict.fromkeys(args.seeds):
     own = {'task': task, 'seed': seed, 'logdir': str(folder / str(seed))}
