@@ -13,11 +13,17 @@ import re
 import sys
 
 from .. import config as config_lib
+from .. import config_checks
+from .. import config_keys
 from .. import environments
 from .. import pictures
 from ..errors import UsageError
 
 VANILLA = 'dreamer'  # The method without a preset of its own.
+# What only the command's own arguments may say, and which.
+OWN = {
+    'configs': '--configs', 'task': '--tasks', 'seed': '--seeds',
+    'logdir': '--logdir', 'threads': '--threads'}
 
 
 @dataclasses.dataclass
@@ -201,9 +207,10 @@ def _seeds(args, program, task, method):
     flags = [str(x) for key, value in own.items() for x in (f'--{key}', value)]
     flags = ['--configs', *presets, *flags, '--threads', str(args.threads)]
     if config is None:
-      config = config_lib.load([*flags, *args.flags])
-      _check_own(config, {**own, 'method': method}, presets)
+      config = _load(flags, args.flags)
+      _check_method(config, method, presets)
     config = config.update(own)
+    config_checks.check(config)
     trial = Trial(
         task, method, seed, folder / str(seed),
         [*program, *flags, *args.flags],
@@ -216,17 +223,31 @@ def _seeds(args, program, task, method):
   return trials
 
 
-def _check_own(config, own, presets):
-  if config.method != own['method']:
+def _load(flags, behind):
+  # The config of a trial; only once for its seeds, since it takes a while.
+  names = [
+      x[len('--'):].partition('=')[0] for x in behind if x.startswith('--')]
+  _check_behind(names)  # Before it is taken for a second --configs.
+  config = config_lib.load([*flags, *behind])
+  for name in names:
+    _check_behind(config_keys.find(config, name, '--'))
+  return config
+
+
+def _check_behind(keys):
+  for key in keys:
+    if key in OWN:
+      raise UsageError(
+          f'the flags behind -- must not set {key}: ab does, with its own '
+          f'{OWN[key]} before the --')
+
+
+def _check_method(config, method, presets):
+  if config.method != method:
     raise UsageError(
-        f'--methods {own["method"]}: with the presets {" ".join(presets)} the '
+        f'--methods {method}: with the presets {" ".join(presets)} the '
         f'method is {config.method}. --methods takes dreamer or presets that '
         'name a method, such as idm; --configs what all of them share')
-  for key, value in own.items():
-    if config[key] != value:
-      raise UsageError(
-          f'the flags behind -- must not change {key}, which differs from '
-          'trial to trial')
 
 
 def _run_py():
