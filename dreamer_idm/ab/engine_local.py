@@ -51,6 +51,9 @@ class LocalEngine:
     Args:
       key: int, which the caller knows it by.
       trial: Trial.
+
+    Raises:
+      OSError: if its folder cannot be written to, or no process started.
     """
     self._processes[key] = trial_process.TrialProcess(
         trial.command, trial.logdir, self._memory)

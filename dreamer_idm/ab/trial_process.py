@@ -33,6 +33,9 @@ class TrialProcess:
       logdir: str or pathlib.Path of the trial; made if missing.
       memory: float, GB that it may use; 0: no limit.
       **environ: str, set in its environment.
+
+    Raises:
+      OSError: if the log cannot be written, or no process started.
     """
     self._memory = memory
     logdir = pathlib.Path(logdir)
