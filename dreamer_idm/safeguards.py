@@ -3,8 +3,11 @@
 import contextlib
 import fcntl
 import signal
+import sys
 
 from .errors import UsageError
+
+BUSY = 'another run is at work'  # By these words `ab` knows the message.
 
 
 @contextlib.contextmanager
@@ -12,7 +15,8 @@ def locked(logdir):
   """Context in which no other run can enter a folder.
 
   Two runs in one folder would undo each other's work. The lock is the
-  kernel's, so that it goes with its process, however that ends.
+  kernel's, so that it goes with its process, however that ends. Some shared
+  file systems have no locks: there it says so and goes on without.
 
   Args:
     logdir: pathlib.Path; made if it is missing.
@@ -30,10 +34,16 @@ def locked(logdir):
   with file:
     try:
       fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
+    except BlockingIOError as error:
       raise UsageError(
-          f'another run is at work in {logdir}: wait for it, or choose '
-          'another folder with --logdir') from error
+          f'{BUSY} in {logdir}: wait for it, or choose another folder with '
+          '--logdir') from error
+    except OSError as error:
+      # To refuse would keep everybody with such a home from training.
+      print(
+          f'warning: the file system of {logdir} cannot lock '
+          f'({error.strerror}): see to it that no other run trains there',
+          file=sys.stderr)
     yield
 
 

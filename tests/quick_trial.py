@@ -10,6 +10,8 @@ seed if there are commas, and then with run.py's flags:
   die       kills itself half-way, the first time
   fail      fails
   usage     asks for what cannot be
+  late      finds its folder in use, the first time
+  busy      finds its folder in use, always
   hog       takes 300 MB and waits
 """
 
@@ -30,7 +32,10 @@ def main(what, argv):
   lock = (logdir / 'lock').open('w')
   try:
     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-  except OSError:
+    if what == 'busy' or what == 'late' and not (logdir / 'came').exists():
+      note(logdir, 'came', time.time())
+      raise BlockingIOError
+  except BlockingIOError:
     print('error: another run is at work', file=sys.stderr)
     return 2
   signal.signal(signal.SIGTERM, signal.default_int_handler)

@@ -156,6 +156,15 @@ def test_mistakes_of_the_users_are_not_tried_again(tmp_path, capsys):
   assert 'exit code 2: error: --x must be y' in capsys.readouterr().out
 
 
+def test_folders_that_are_in_use_for_an_instant(tmp_path, capsys):
+  code, folders = run_quick('late,busy', tmp_path, seeds=(0, 1))
+  assert code == 1 and attempts(folders[0]) == 2
+  assert steps(folders[0])[-1] == 1600
+  lines = capsys.readouterr().out.splitlines()
+  assert lines[-1] == '1 complete, 1 in use'
+  assert not any('failed' in x for x in lines)
+
+
 def test_folders_that_cannot_be_made(tmp_path, capsys):
   args = arguments(tmp_path, '--retries', '1')
   (tmp_path / TASK).touch()

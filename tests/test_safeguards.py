@@ -1,3 +1,5 @@
+import errno
+import fcntl
 import os
 import signal
 
@@ -30,3 +32,16 @@ def test_a_folder_is_locked_once_and_free_again(tmp_path):
         pass
   with safeguards.locked(tmp_path / 'new'):
     pass
+
+
+@pytest.mark.parametrize('number', [
+    errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP])
+def test_file_systems_without_locks_are_trained_on(
+    tmp_path, monkeypatch, capsys, number):
+  def flock(file, operation):
+    raise OSError(number, os.strerror(number))
+  monkeypatch.setattr(fcntl, 'flock', flock)
+  with safeguards.locked(tmp_path):
+    err = capsys.readouterr().err
+  assert len(err.splitlines()) == 1
+  assert f'cannot lock ({os.strerror(number)})' in err

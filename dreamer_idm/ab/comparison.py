@@ -3,6 +3,7 @@
 import signal
 import time
 
+from .. import safeguards
 from . import trial_process
 from . import trial_table
 from . import trials as trials_lib
@@ -13,6 +14,10 @@ POLL = 0.5  # Seconds between two looks at the trials.
 # folders for in use.
 GOODBYE = 60
 USAGE = 2  # run.py's exit code for what trying again would not mend.
+# How often a trial may find its folder in use where we find it free. Another
+# `ab` that looks has the lock for an instant; but where locks are seen on one
+# machine only, it may be one of Ray's that sees it, and for days.
+COLLISIONS = 5
 
 
 class Comparison:
@@ -53,11 +58,14 @@ class Comparison:
       return self._interrupted()
     for trial in self._trials:
       if trial.state == 'waiting':
-        trial.state = 'in use'
-        self._table.note(
-            f'{trial}: in use elsewhere, another process trains in '
-            f'{trial.logdir}')
+        self._pass_over(trial)
     return self._summary()
+
+  def _pass_over(self, trial):
+    trial.state = 'in use'
+    self._table.note(
+        f'{trial}: in use elsewhere, another process trains in '
+        f'{trial.logdir}')
 
   def _start(self):
     # Folders in use elsewhere are passed over, again and again: in the end
@@ -110,10 +118,14 @@ class Comparison:
       score = '' if trial.score is None else f', return {trial.score:.0f}'
       self._table.note(f'{trial}: complete{score}')
       return
-    if code == USAGE and trials_lib.in_use(trial.logdir):
-      trial.attempts -= 1  # Somebody else was faster.
-      return
     words = trial_process.last_words(trial.logdir)
+    in_use = trials_lib.in_use(trial.logdir)
+    if code == USAGE and (in_use or safeguards.BUSY in words):
+      trial.attempts -= 1  # Somebody else was faster.
+      trial.collisions += not in_use
+      if trial.collisions > COLLISIONS:
+        self._pass_over(trial)
+      return
     trial.problem = why or f'{_ending(code)}: {words}'
     if code == USAGE or trial.attempts > self._retries:
       trial.state = 'failed'

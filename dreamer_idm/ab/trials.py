@@ -43,6 +43,7 @@ class Trial:
   repeat: int  # env steps per agent step.
   state: str = 'waiting'
   attempts: int = 0
+  collisions: int = 0  # How often its folder was in use unexpectedly.
   ended: float = 0.0  # When the last attempt did, in seconds.
   problem: str = ''
   steps: int = 0  # env steps done.
