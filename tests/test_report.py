@@ -239,7 +239,7 @@ def test_names_are_text_and_never_markup(tmp_path):
 def test_one_method_one_seed_no_rotation(tmp_path):
   path = write_run(tmp_path, method='idm', returns=[1.0, 2.0], rotated=False)
   with (path / 'metrics.jsonl').open('a') as f:
-    f.write('{"step": 2000, "eval_return": NaN}\n{"step"')
+    f.write('{"step": 2000, "eval_return": NaN}\n{"step"\n')
   _, text = read(run_report(tmp_path))
   assert 'there are no evaluated runs of the baseline, dreamer' in text
   assert 'No run has an evaluation on rotated images' in text

@@ -1,10 +1,12 @@
 import json
+import pathlib
 
 import numpy as np
 import pytest
 from report_runs import RESULTS
 from report_runs import write_run
 
+from dreamer_idm.report import caveats
 from dreamer_idm.report import paired_comparison
 from dreamer_idm.report import published
 from dreamer_idm.report import runs
@@ -57,7 +59,7 @@ def test_damaged_lines_and_values_are_left_out_and_named(tmp_path):
             '{"step": 5000, "eval_return": "x"}\n'
             '{"step": 5500, "eval_return": Infinity}\n'
             '{"step": NaN, "eval_return": 9}\n'
-            '\x00\x00\n{"step": 6000, "eval_re')
+            '\x00\x00\n{"step": 6000, "eval_re\n')
   run, = runs.find(tmp_path)
   steps, values = run.series('eval_return')
   np.testing.assert_array_equal(steps, [1000, 2000, 3000])
@@ -66,9 +68,45 @@ def test_damaged_lines_and_values_are_left_out_and_named(tmp_path):
   assert 'at env step 4,000, 5,000, 5,500' in run.notes[1]
 
 
+def test_a_line_that_is_being_written_is_no_damage(tmp_path, monkeypatch):
+  path = write_run(tmp_path, returns=[1.0]) / 'metrics.jsonl'
+  with path.open('a') as f:
+    f.write('{"step": 2000, "eval_re')
+  read = pathlib.Path.read_bytes
+
+  def read_and_grow(self):
+    data = read(self)
+    with self.open('a') as f:
+      f.write('turn": 2.0}\n{"step": 3000}\n')
+    return data
+
+  monkeypatch.setattr(pathlib.Path, 'read_bytes', read_and_grow)
+  run, = runs.find(tmp_path)
+  assert run.notes == [] and run.env_step == 1000
+  path.write_text('{"step": 1000, "eval_return": 4.0}')  # Whole, but no end.
+  run, = runs.find(tmp_path)
+  assert run.series('eval_return')[1] == [4.0]
+
+
+def test_without_its_last_evaluation_a_run_is_not_complete(tmp_path):
+  path = write_run(tmp_path, returns=[1.0, 2.0], budget=3000)
+  with (path / 'metrics.jsonl').open('a') as f:
+    f.write('{"step": 3000, "model_loss": 1.0}\n')
+  run, = runs.find(tmp_path)
+  assert run.state == 'trained to 3,000, last evaluated at 2,000'
+  assert caveats.collect([run], [run], [], [])[1].endswith(run.state)
+  with (path / 'metrics.jsonl').open('a') as f:
+    f.write('{"step": 3000, "eval_return": 3.0}\n')
+  run, = runs.find(tmp_path)
+  assert run.state == 'complete'
+  (path / 'metrics.jsonl').write_text('{"step": 3000, "model_loss": 1.0}\n')
+  run, = runs.find(tmp_path)
+  assert run.state == 'trained to 3,000, never evaluated'
+
+
 def test_unreadable_metrics_do_not_end_everything(tmp_path):
   path = write_run(tmp_path, returns=[1.0])
-  (path / 'metrics.jsonl').write_text('[' * 100_000)
+  (path / 'metrics.jsonl').write_text('[' * 100_000 + '\n')
   write_run(tmp_path, seed=1, returns=[1.0])
   bad, good = runs.find(tmp_path)
   assert 'no metrics' in bad.state and bad.notes

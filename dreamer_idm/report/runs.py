@@ -78,6 +78,13 @@ class Run:
       return f'at {self.env_step:,}, budget unknown'
     if self.env_step < self.budget:
       return f'unfinished at {self.env_step:,} of {self.budget:,}'
+    evaluated = self.series(CONDITIONS['clean'])[0]
+    if not len(evaluated):
+      return f'trained to {self.env_step:,}, never evaluated'
+    if evaluated[-1] < self.budget:
+      return (
+          f'trained to {self.env_step:,}, last evaluated at '
+          f'{evaluated[-1]:,.0f}')
     return 'complete'
 
   def series(self, key):
@@ -230,16 +237,19 @@ def _metrics(run):
   if not path.exists():
     return []
   try:
-    rows = pictures.read_metrics(run.path)
-    lines = [x for x in path.read_bytes().splitlines() if x.strip()]
-  except (OSError, ValueError, RecursionError) as error:
+    # Once: a second look at a file that grows would find another one.
+    *lines, last = path.read_bytes().split(b'\n')
+  except OSError as error:
     run.notes.append(f'metrics.jsonl cannot be read: {_plain(error)}')
     return []
-  rows = [x for x in rows if math.isfinite(x['step'])]
+  lines = [x for x in lines if x.strip()]
+  rows = [x for x in map(_row, lines) if x]
   if len(rows) < len(lines):
     run.notes.append(
         f'{len(lines) - len(rows)} of {len(lines)} lines of metrics.jsonl '
         'are damaged and left out')
+  # What has no end yet is being written, or its writer was killed.
+  rows += [x for x in [_row(last)] if x]
   for key in CONDITIONS.values():
     bad = [
         x['step'] for x in rows
@@ -252,6 +262,17 @@ def _metrics(run):
   if rows and not any(CONDITIONS['clean'] in x for x in rows):
     run.notes.append('no evaluation yet')
   return rows
+
+
+def _row(line):
+  # None unless it is whole.
+  try:
+    row = json.loads(line.decode('utf-8', 'replace'))
+  except (ValueError, RecursionError):
+    return None
+  if not isinstance(row, dict) or not _number(row.get('step')):
+    return None
+  return row if math.isfinite(row['step']) else None
 
 
 def _evaluation(run):
