@@ -260,6 +260,47 @@ def test_trials_save_and_end_when_this_does(tmp_path, number, words):
   assert 'the same command goes on from there' in out.splitlines()[-1]
 
 
+@needs_proc
+def test_trials_save_when_whoever_reads_is_gone(tmp_path):
+  """As in `ab | tee`: Ctrl-C ends tee before anything more is written."""
+  process = subprocess.Popen(
+      [sys.executable, '-c', MAIN, *QUICK, 'long', '--configs', 'cpu_proprio',
+       'debug', '--tasks', TASK, '--methods', 'idm', '--seeds', '0',
+       '--logdir', str(tmp_path)],
+      text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+      start_new_session=True, env={**os.environ, 'PYTHONPATH': str(ROOT)})
+  folder = tmp_path / TASK / 'idm' / '0'
+  try:
+    wait_for(lambda: (folder / 'metrics.jsonl').exists())
+    process.stdout.close()
+    os.killpg(process.pid, signal.SIGINT)
+    err = process.stderr.read()
+    assert process.wait(60) == 130
+  finally:
+    process.kill()
+  assert err == ''
+  assert len((folder / 'saved').read_text().split()) == 1
+  wait_for(lambda: not pids(folder))
+
+
+def test_trials_save_when_the_comparison_itself_fails(
+    tmp_path, capsys, monkeypatch):
+  folder = tmp_path / TASK / 'dreamer' / '0'
+  show = comparison.trial_table.Table.show
+  def fail(self, now):
+    show(self, now)
+    if (folder / 'metrics.jsonl').exists():
+      raise BrokenPipeError('whatever')
+  monkeypatch.setattr(comparison.trial_table.Table, 'show', fail)
+  code, _ = run_quick('long', tmp_path)
+  assert code == 1
+  assert len((folder / 'saved').read_text().split()) == 1
+  out, err = capsys.readouterr()
+  assert 'BrokenPipeError in ab itself: the trials save' in out
+  assert out.splitlines()[-2] == '1 stopped'
+  assert err.splitlines()[-1] == 'BrokenPipeError: whatever'
+
+
 def kill_when_saved(logdir, choose):
   """Kills a process once, as soon as a trial has a checkpoint.
 

@@ -5,6 +5,7 @@ import fcntl
 import io
 import json
 import os
+import sys
 
 import pytest
 
@@ -177,6 +178,20 @@ def test_the_pace_is_that_of_training(tmp_path):
   assert trial.pace == 20
 
 
+def test_metrics_that_cannot_be_read_now(tmp_path, monkeypatch):
+  trial = make(tmp_path)
+  (trial.logdir / 'config.yaml').touch()
+  write(trial, {'step': 1000, 'eval_return': 5.0})
+  def fail(logdir):
+    raise OSError
+  with monkeypatch.context() as patch:
+    patch.setattr(trials_lib.pictures, 'read_metrics', fail)
+    trial.look(0)
+    assert trial.steps == 0 and not trial.complete()
+  trial.look(1)
+  assert trial.steps == 1000 and trial.complete()
+
+
 def test_forecast(tmp_path):
   def trial(state, method, steps=0, pace=None):
     return make(tmp_path, state=state, method=method, steps=steps, pace=pace)
@@ -235,6 +250,28 @@ def test_a_log_gets_what_moves_now_and_then(tmp_path, monkeypatch):
       'task  method  seed  state    env steps  return  ETA',
       't     m          0  running    0/1,000      13  n/a',
       '1 running, 1 waiting; ETA n/a']
+
+
+class Gone(Terminal):
+
+  def flush(self):
+    raise BrokenPipeError
+
+
+def test_the_table_falls_silent_when_nobody_reads_it(tmp_path, monkeypatch):
+  stream = Gone()
+  monkeypatch.setattr('sys.stdout', stream)
+  table = trial_table.Table([make(tmp_path)], 1)
+  table.show(0)
+  written = stream.getvalue()
+  table.note('something')
+  table.end(0)
+  assert stream.getvalue() == written and sys.stdout is None
+  closed = io.StringIO()
+  table = trial_table.Table([make(tmp_path)], 1, stream=closed)
+  closed.close()
+  table.note('something')
+  trial_table.Table([make(tmp_path)], 1).note('something')
 
 
 def test_last_words(tmp_path):

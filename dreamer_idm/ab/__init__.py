@@ -10,6 +10,7 @@ import signal
 
 from ..errors import UsageError
 from . import engine_local
+from . import trial_table
 from . import trials as trials_lib
 from .comparison import Comparison
 
@@ -82,8 +83,7 @@ def run(args, program=None):
     program: see `trials.plan`.
 
   Returns:
-    int exit code: 0 if all trials are complete, 1 if some are not, 130 if
-    interrupted.
+    int exit code: see `Comparison.run`.
 
   Raises:
     UsageError: before anything is started.
@@ -98,10 +98,11 @@ def run(args, program=None):
   # Clusters say goodbye with SIGTERM; it ends this as Ctrl-C does.
   before = signal.signal(signal.SIGTERM, signal.default_int_handler)
   try:
-    print(
+    table = trial_table.Table(trials, engine.slots)
+    table.note(
         f'{len(trials)} trials, {done} of them complete; {engine.slots} at a '
-        f'time, {engine.text}.', flush=True)
-    return Comparison(trials, engine, args.retries).run()
+        f'time, {engine.text}.')
+    return Comparison(trials, engine, args.retries, table).run()
   finally:
     signal.signal(signal.SIGTERM, before)
     engine.close()

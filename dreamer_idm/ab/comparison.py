@@ -1,7 +1,9 @@
 """What runs when: trials on their way through an engine."""
 
+import contextlib
 import signal
 import time
+import traceback
 
 from .. import safeguards
 from . import trial_process
@@ -42,9 +44,12 @@ class Comparison:
   def run(self):
     """Runs all trials that wait.
 
+    Whatever happens, no trial is left to be killed before it was asked to
+    save.
+
     Returns:
-      int exit code: 0 if all trials are complete, 1 if some are not, 130 if
-      interrupted.
+      int exit code: 0 if all trials are complete, 1 if some are not, also
+      because of an error here, which it prints; 130 if interrupted.
     """
     try:
       while True:
@@ -55,7 +60,14 @@ class Comparison:
         self._table.show(time.time())
         time.sleep(POLL)
     except KeyboardInterrupt:
-      return self._interrupted()
+      self._stop('Interrupted')
+      return 130
+    except Exception as error:
+      # Not raised: hours of the trials' work are more than an exception here.
+      with contextlib.suppress(OSError, ValueError):
+        traceback.print_exc()
+      self._stop(f'{type(error).__name__} in ab itself')
+      return 1
     for trial in self._trials:
       if trial.state == 'waiting':
         self._pass_over(trial)
@@ -135,9 +147,9 @@ class Comparison:
           f'{trial}: {trial.problem}; trying again, {trial.attempts} of '
           f'{self._retries}')
 
-  def _interrupted(self):
+  def _stop(self, reason):
     self._table.note(
-        f'Interrupted: the trials save and exit, which takes {GOODBYE}s at '
+        f'{reason}: the trials save and exit, which takes {GOODBYE}s at '
         'most; a second Ctrl-C cuts it short.')
     try:
       self._engine.stop(GOODBYE)
@@ -149,7 +161,6 @@ class Comparison:
         trial.state = 'complete' if trial.complete() else 'stopped'
     self._table.end(time.time())
     self._table.note('Stopped; the same command goes on from there.')
-    return 130
 
   def _summary(self):
     self._table.end(time.time())

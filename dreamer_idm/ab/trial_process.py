@@ -98,10 +98,14 @@ def resident(session):
     session: int, the session's id.
 
   Returns:
-    float, GB; 0 where there is no /proc.
+    float, GB; 0 where there is no /proc, or it cannot be read now.
   """
   pages = 0
-  for path in pathlib.Path('/proc').glob('[0-9]*/stat'):
+  try:
+    paths = list(pathlib.Path('/proc').glob('[0-9]*/stat'))
+  except OSError:  # Too many open files, perhaps.
+    return 0.0
+  for path in paths:
     try:
       # Behind the name in parentheses, which may contain anything.
       fields = path.read_text('utf-8', 'replace').rpartition(')')[2].split()

@@ -85,7 +85,11 @@ def rows(trials, now, slots):
 
 
 class Table:
-  """Shows trials: redrawn in place on a terminal, else at intervals."""
+  """Shows trials: redrawn in place on a terminal, else at intervals.
+
+  Once nothing can be written any more, because the disk is full or whoever
+  read it is gone (`| tee`, which Ctrl-C ends as well), it falls silent.
+  """
 
   def __init__(self, trials, slots, interval=60, stream=None):
     """Shows nothing yet.
@@ -98,7 +102,7 @@ class Table:
     """
     self._trials, self._slots = trials, slots
     self._stream = stream or sys.stdout
-    self._live = self._stream.isatty()
+    self._live = self._stream is not None and self._stream.isatty()
     self._interval = 1 if self._live else interval
     self._shown = float('-inf') if self._live else time.time()
     self._drawn = 0
@@ -153,9 +157,17 @@ class Table:
     return [lines[0], *(lines[1 + i] for i in sorted(chosen))]
 
   def _write(self, lines):
+    if self._stream is None:
+      return
+    text = ''.join(f'{x}\n' for x in lines)
     if self._drawn:
       # Up to the table's first line, and everything from there away.
-      self._stream.write(f'\x1b[{self._drawn}F\x1b[J')
+      text = f'\x1b[{self._drawn}F\x1b[J{text}'
       self._drawn = 0
-    self._stream.write(''.join(f'{x}\n' for x in lines))
-    self._stream.flush()
+    try:
+      self._stream.write(text)
+      self._stream.flush()
+    except (OSError, ValueError):  # ValueError: it is closed.
+      if self._stream is sys.stdout:
+        sys.stdout = None  # Or Python complains at its end: exit code 120.
+      self._stream = None

@@ -71,15 +71,20 @@ class Trial:
   def look(self, now):
     """Reads how far the trial has come.
 
+    What cannot be read (now: shared file systems have their moments) stays
+    as it was known.
+
     Args:
       now: float, seconds.
     """
     try:
       stat = (self.logdir / 'metrics.jsonl').stat()
+      files = stat.st_ino, stat.st_size, stat.st_mtime_ns
+      if files == self._files:
+        return
+      rows = pictures.read_metrics(self.logdir)
     except OSError:
       return
-    files = stat.st_ino, stat.st_size, stat.st_mtime_ns
-    rows = [] if files == self._files else pictures.read_metrics(self.logdir)
     self._files = files
     if not rows:
       return
@@ -124,14 +129,17 @@ class Trial:
     """Whether it has trained to the end, with an evaluation there.
 
     Returns:
-      bool.
+      bool. False also if that cannot be read: run.py will find out.
     """
-    saved = saved_step(self.logdir)
-    if saved is not None and saved * self.repeat < self.target:
-      return False  # Killed between the evaluation and its checkpoint.
-    return (self.logdir / 'config.yaml').exists() and any(
-        'eval_return' in x and x['step'] >= self.target
-        for x in pictures.read_metrics(self.logdir))
+    try:
+      saved = saved_step(self.logdir)
+      if saved is not None and saved * self.repeat < self.target:
+        return False  # Killed between the evaluation and its checkpoint.
+      return (self.logdir / 'config.yaml').exists() and any(
+          'eval_return' in x and x['step'] >= self.target
+          for x in pictures.read_metrics(self.logdir))
+    except OSError:
+      return False
 
 
 def saved_step(logdir):
@@ -142,6 +150,9 @@ def saved_step(logdir):
 
   Returns:
     int, agent steps; None if there is no checkpoint (any more).
+
+  Raises:
+    OSError: if it is there but cannot be read.
   """
   path = logdir / 'checkpoints' / 'latest' / 'checkpoint'
   text = path.read_text('utf-8', 'replace') if path.exists() else ''
