@@ -128,7 +128,85 @@ def test_a_twin_takes_no_part(tmp_path):
   write_run(tmp_path / 'b', returns=[1.0, 2.0])
   first, second = runs.find(tmp_path)
   assert first.duplicate_of == second.name and not second.duplicate_of
-  assert 'not used' in first.state
+  assert first.state == (
+      f'not used, {second.name} has the same settings and got further')
+  write_run(tmp_path / 'c', returns=[3.0, 4.0], logdir='elsewhere')
+  _, second, third = runs.find(tmp_path)
+  assert not second.duplicate_of
+  assert third.state == (
+      f'not used, {second.name} has the same settings and comes first')
+
+
+def test_other_settings_are_another_method(tmp_path):
+  for sigma in (0.1, 0.2):
+    for seed in range(2):
+      write_run(
+          tmp_path / str(sigma), 'a', 'idm', seed, [1.0], agent='idm',
+          idm={'sigma_h': sigma})
+      write_run(  # It has no use for the setting.
+          tmp_path / str(sigma), 'a', 'dreamer', seed, [1.0], agent='dreamer',
+          idm={'sigma_h': sigma})
+  write_run(tmp_path, 'b', 'idm', 0, [1.0], agent='idm')
+  found = runs.find(tmp_path)
+  used = [x for x in found if not x.duplicate_of]
+  assert scores.methods(found) == [
+      'idm [sigma_h 0.1]', 'idm [sigma_h 0.2]', 'dreamer']
+  assert len(used) == 7 and {x.base for x in used} == {'idm', 'dreamer'}
+  assert len(scores.select(used, 'b', 'idm [sigma_h 0.1]')) == 1
+  sentence, = runs.differences(used)
+  assert 'differ in idm.sigma_h' in sentence and sentence.endswith(
+      'methods of their own: idm [sigma_h 0.1], idm [sigma_h 0.2]')
+  for method in scores.methods(found)[:2]:
+    assert paired_comparison.baseline(used, method) == 'dreamer'
+  assert paired_comparison.baseline(used, 'dreamer') is None
+
+
+def test_many_other_settings_still_give_different_names(tmp_path):
+  for index, last in enumerate('xyy'):
+    write_run(
+        tmp_path / str(index), method='idm', returns=[1.0],
+        **({'a': 0, 'b': 1, 'c': 2} if index else {'a': 5, 'b': 5, 'c': 5}),
+        d=last)
+  names = [x.method for x in runs.find(tmp_path)]
+  assert names == [
+      'idm [a 0, b 1, c 2, and 1 more]', 'idm [a 0, b 1, c 2, and 1 more]',
+      'idm [a 5, b 5, c 5, and 1 more]']
+  path = tmp_path / '2' / 'dmc_walker_walk' / 'idm' / '0' / 'config.yaml'
+  path.write_text(path.read_text().replace('"y"', '"z"'))
+  names = [x.method for x in runs.find(tmp_path)]
+  assert names[:2] == [
+      'idm [a 0, b 1, c 2, and 1 more]', 'idm [a 0, b 1, c 2, and 1 more] #2']
+  path.unlink()
+  assert 'idm [settings unknown]' in [
+      x.method for x in runs.find(tmp_path)]
+
+
+def test_a_baseline_of_several_settings_is_the_one_with_the_same(tmp_path):
+  for horizon in (5, 15):
+    for method in ('idm', 'dreamer'):
+      write_run(
+          tmp_path / str(horizon), 'a', method, 0, [1.0], agent=method,
+          imag_horizon=horizon)
+  write_run(tmp_path, 'a', 'wo_dm', 0, [1.0], agent='idm', imag_horizon=10)
+  found = runs.find(tmp_path)
+  assert paired_comparison.baseline(found, 'idm [imag_horizon 5]') == (
+      'dreamer [imag_horizon 5]')
+  assert paired_comparison.baseline(found, 'wo_dm') is None
+
+
+def test_methods_that_differ_in_more_than_the_method_are_named(tmp_path):
+  for method, size in [('dreamer', 128), ('idm', 200)]:
+    write_run(
+        tmp_path, 't', method, 0, [1.0], agent=method, rssm={'deter': size},
+        idm={'copies': size}, batch_multiplier=size, threads=size,
+        steps=size, eval_every=size)
+  found = runs.find(tmp_path)
+  note = 'dreamer and idm also differ in rssm.deter'
+  assert runs.differences(found) == [f't: {note}']
+  comparison, = compare(tmp_path)
+  assert note in comparison.notes
+  warnings = caveats.collect(found, found, [comparison], [])
+  assert len([x for x in warnings if note in x]) == 1
 
 
 def test_holes_in_the_grid(tmp_path):

@@ -91,9 +91,10 @@ def write(logdir, found, out, title):
   runs = [x for x in found if x.rows and not x.duplicate_of]
   names = scores.methods(runs)
   comparisons = [
-      y for method in names if method != paired_comparison.BASELINE
+      y for method in names
+      if (baseline := paired_comparison.baseline(runs, method))
       for condition in CONDITIONS
-      for y in paired_comparison.compare(runs, method, condition)]
+      for y in paired_comparison.compare(runs, method, condition, baseline)]
   tables = {
       '1': scores.table(runs, 'rotated'), '2': scores.table(runs, 'clean')}
   studies = reconstructions.find(logdir)

@@ -31,6 +31,8 @@ def collect(found, runs, comparisons, studies):
   same: dict = {}  # Mostly, clean and rotated have the same to say.
   for x in comparisons:
     for note in x.notes:
+      if {note, f'{x.task}: {note}'} & {*warnings}:
+        continue  # It stands there already.
       same.setdefault((x.method, x.baseline, x.task, note), []).append(
           x.condition)
   warnings += [

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from . import runs as run_folders
 from . import scores
 from . import statistics
 from .runs import CONDITIONS
@@ -93,6 +94,26 @@ class PairedComparison:
     return f'{found}: the interval excludes 0.'
 
 
+def baseline(runs, method):
+  """Finds what a method is compared with.
+
+  Args:
+    runs: list of Run.
+    method: str.
+
+  Returns:
+    str, the arm of the baseline, or None if the method is one itself or no
+    single arm has its settings: a baseline that was run with several settings
+    is as many arms.
+  """
+  ours = scores.select(runs, method=method)[0]
+  arms = {
+      x.method for x in runs if x.base == BASELINE and all(
+          run_folders.same_value(v, ours.config.get(k))
+          for k, v in x.variant.items())}
+  return arms.pop() if len(arms) == 1 and ours.base != BASELINE else None
+
+
 def compare(runs, method, condition, baseline=BASELINE):
   """Compares a method with the baseline.
 
@@ -123,13 +144,17 @@ def compare(runs, method, condition, baseline=BASELINE):
          if (y := scores.score_at(x, condition, step))} for side in sides]
     if not all(found):
       continue
-    notes = _notes(sides, found, step, condition)
+    notes = [
+        *run_folders.scoring_differences([*sides[0], *sides[1]]),
+        *run_folders.method_differences(sides[1], sides[0]),
+        *_notes(sides, found, step, condition)]
     groups.append((step, *found))
     single.append(_make(
         method, baseline, condition, task, groups[-1:], notes))
   if len(groups) > 1:
     paired = [x for x in groups if set(x[1]) & set(x[2])]
-    notes = []
+    notes = [
+        f'{x.task}: {y}' for x in single for y in x.notes if ' differ in ' in y]
     if 0 < len(paired) < len(groups):
       notes.append(f'{len(groups) - len(paired)} tasks without pairs left out')
     single.append(_make(

@@ -24,11 +24,16 @@ SKIPPED = ('train_episodes', 'eval_episodes', 'checkpoints', '__pycache__')
 TRIAL_LOG = 'ab.log'
 # Whose values must agree in a task, or the returns are not of one kind.
 SCORING = (
-    'action_repeat', 'eval_eps', 'eval_every', 'eval_noise',
-    'eval_state_mean', 'render_size', 'rotate.degrees', 'rotate.fill',
-    'rotate.per', 'steps', 'time_limit')
-# What may differ between two seeds of one method.
-PRIVATE = ('seed', 'logdir', 'threads', 'checkpoints', 'precision')
+    'action_repeat', 'eval_eps', 'eval_noise', 'eval_state_mean',
+    'render_size', 'rotate.degrees', 'rotate.fill', 'rotate.per',
+    'time_limit')
+# What may differ between two seeds of one method. How long a run is, stands
+# in its state; scores are compared at steps that all runs have.
+PRIVATE = (
+    'seed', 'logdir', 'threads', 'checkpoints', 'precision', 'jit', 'steps',
+    'eval_every', 'log_every')
+# In these, methods differ because they are different methods.
+METHOD = ('agent', 'method', 'batch_multiplier')
 
 
 @dataclasses.dataclass
@@ -39,21 +44,28 @@ class Run:
     path: pathlib.Path of the folder.
     name: str, the path below the folder that was searched.
     task: str.
-    method: str.
+    method: str, with the settings that tell its runs from others whose
+      config has the same method, such as `idm [sigma_h 0.2]`.
+    base: str, the method as the config has it.
+    variant: dict of dotted keys, those settings; mostly empty.
     seed: int.
     budget: int, environment steps that were asked for, or None if unknown.
     config: dict of dotted keys.
     rows: list of dicts, the lines of metrics.jsonl.
     evaluation: dict, evaluation/evaluation.json, or None.
     notes: list of str, what is wrong with the files.
-    duplicate_of: str, the name of another run with this task, method and
-      seed that got further; such a run takes no part. Else empty.
+    duplicate_of: str, the name of another run with this task, method, seed
+      and settings that got further or comes first; such a run takes no part.
+      Else empty.
+    got_further: bool, whether that other run did.
   """
 
   path: pathlib.Path
   name: str
   task: str = ''
   method: str = ''
+  base: str = ''
+  variant: dict = dataclasses.field(default_factory=dict)
   seed: int = 0
   budget: int | None = None
   config: dict = dataclasses.field(default_factory=dict)
@@ -61,6 +73,7 @@ class Run:
   evaluation: dict | None = None
   notes: list = dataclasses.field(default_factory=list)
   duplicate_of: str = ''
+  got_further: bool = False
 
   @property
   def env_step(self):
@@ -71,7 +84,9 @@ class Run:
   def state(self):
     """str, such as `complete` or `unfinished at 20,000 of 50,000`."""
     if self.duplicate_of:
-      return f'not used, {self.duplicate_of} is the same and got further'
+      same = 'the same settings' if self.config else 'no settings, either,'
+      return f'not used, {self.duplicate_of} has {same} and ' + (
+          'got further' if self.got_further else 'comes first')
     if not self.rows:
       return 'no metrics'
     if self.budget is None:
@@ -122,11 +137,14 @@ def find(logdir):
       runs.append(_read(pathlib.Path(folder), logdir))
   runs = [x for x in runs if x.rows or x.config.get('task') or x.notes]
   runs.sort(key=lambda x: (x.task, x.method, x.seed, x.name))
+  _tell_apart(runs)
+  runs.sort(key=lambda x: (x.task, x.method, x.seed, x.name))
   latest: dict = {}
   for run in sorted(runs, key=lambda x: -x.env_step):
     first = latest.setdefault((run.task, run.method, run.seed), run)
     if first is not run:
       run.duplicate_of = first.name
+      run.got_further = first.env_step > run.env_step
   return runs
 
 
@@ -155,30 +173,151 @@ def differences(runs):
     runs: list of Run.
 
   Returns:
-    list of str, one sentence per task or arm whose runs differ.
+    list of str, sentences: methods that are shown apart, then per task or
+    arm whose runs differ.
   """
   sentences = []
+  for base in sorted({x.base for x in runs if x.variant}):
+    arms = {x.method: x.variant for x in runs if x.base == base and x.variant}
+    keys = sorted({k for x in arms.values() for k in x})
+    sentences.append(
+        f'{base}: runs of one task and seed differ in {_few(keys)}, so they '
+        f'are shown as methods of their own: {", ".join(sorted(arms))}')
   for task in sorted({x.task for x in runs}):
     here = [x for x in runs if x.task == task and x.config]
-    keys = [x for x in SCORING if _values(here, x) > 1]
-    if keys:
-      sentences.append(
-          f'{task}: the runs differ in {", ".join(keys)}, so their scores '
-          'are not of one kind')
-    for method in sorted({x.method for x in here}):
-      arm = [x for x in here if x.method == method]
+    sentences += [f'{task}: {x}' for x in scoring_differences(here)]
+    arms = {
+        m: [x for x in here if x.method == m]
+        for m in sorted({x.method for x in here})}
+    first = 'dreamer' if 'dreamer' in arms else next(iter(arms), '')
+    for method in arms:
+      sentences += [
+          f'{task}: {x}'
+          for x in method_differences(arms[first], arms[method])]
+    for method, arm in arms.items():
       keys = sorted(
           k for k in {k for x in arm for k in x.config}
-          if k not in (*PRIVATE, *SCORING) and _values(arm, k) > 1)
+          if k not in SCORING and not _private(k) and len(_values(arm, k)) > 1)
       if keys:
-        keys[5:] = [f'and {len(keys) - 5} more'] if len(keys) > 5 else []
         sentences.append(
-            f'{task}, {method}: the seeds differ in {", ".join(keys)}')
+            f'{task}, {method}: the seeds differ in {_few(keys)}')
   return sentences
 
 
+def scoring_differences(runs):
+  """Says in what runs of one task were scored differently.
+
+  Args:
+    runs: list of Run; those without a config do not count.
+
+  Returns:
+    list of one str, or empty.
+  """
+  runs = [x for x in runs if x.config]
+  keys = [x for x in SCORING if len(_values(runs, x)) > 1]
+  return [
+      f'the runs differ in {", ".join(keys)}, so their scores are not of one '
+      'kind'] if keys else []
+
+
+def method_differences(first, second):
+  """Says in what two methods differ that is no part of the method.
+
+  Args:
+    first: list of Run of a task and method; without a config, they do not
+      count.
+    second: list of Run of the task and another method.
+
+  Returns:
+    list of one str, or empty; what `scoring_differences` names is left out.
+  """
+  first, second = ([x for x in arm if x.config] for arm in (first, second))
+  if not first or not second:
+    return []
+  keys = sorted(
+      k for k in {k for x in [*first, *second] for k in x.config}
+      if k not in SCORING and k not in METHOD and not _private(k)
+      and not k.startswith('idm.') and _values(first, k) != _values(second, k))
+  return [
+      f'{first[0].method} and {second[0].method} also differ in {_few(keys)}'
+  ] if keys else []
+
+
+def same_value(first, second):
+  """Compares two values of a setting.
+
+  Args:
+    first: from a config.
+    second: from a config; 1 and 1.0 are the same.
+
+  Returns:
+    bool.
+  """
+  return _comparable(first) == _comparable(second)
+
+
+def _tell_apart(runs):
+  # Runs whose config has the same method and seed, but other settings, are
+  # of different methods: each is named after the settings that differ.
+  cells: dict = {}
+  for run in runs:
+    cells.setdefault((run.task, run.base, run.seed), []).append(run)
+  differing: dict = {}
+  for (_, base, _), twins in cells.items():
+    known = [_settings(x) for x in twins if x.config]
+    differing.setdefault(base, set()).update(
+        k for x in known for k in x if any(x[k] != y.get(k) for y in known))
+    for run in twins:
+      if known and not run.config and len(twins) > 1:
+        run.method = f'{base} [settings unknown]'
+  names: dict = {}
+  for run in runs:
+    keys = sorted(
+        differing[run.base], key=lambda x: (not x.startswith('idm.'), x))
+    if not keys or not run.config:
+      continue
+    run.variant = {k: run.config.get(k) for k in keys}
+    parts = [
+        f'{k.removeprefix("idm.")} {_short(run.config.get(k, "not set"))}'
+        for k in keys[:3]]
+    parts += [f'and {len(keys) - 3} more'] if len(keys) > 3 else []
+    name = f'{run.base} [{", ".join(parts)}]'
+    # The three that are shown may be the same.
+    values = {k: _comparable(v) for k, v in run.variant.items()}
+    known = names.setdefault(name, [])
+    if values not in known:
+      known.append(values)
+    number = known.index(values)
+    run.method = name + (f' #{number + 1}' if number else '')
+
+
+def _settings(run):
+  unused = ('idm.',) if run.config.get('agent') == 'dreamer' else ()
+  return {
+      k: _comparable(v) for k, v in run.config.items()
+      if not _private(k) and not k.startswith(unused)}
+
+
+def _private(key):
+  return key in PRIVATE or key.startswith('log_keys_')
+
+
+def _comparable(value):
+  return str(float(value)) if _number(value) else str(value)
+
+
 def _values(runs, key):
-  return len({str(x.config.get(key)) for x in runs})
+  return {_comparable(x.config.get(key)) for x in runs}
+
+
+def _short(value):
+  text = _plain(f'{value:g}' if isinstance(value, float) else value)
+  return text if len(text) <= 20 else f'{text[:19]}…'
+
+
+def _few(keys):
+  more = [f'and {len(keys) - 5} more'] if len(keys) > 5 else []
+  return ', '.join([*keys[:5], *more])
 
 
 def _read(path, logdir):
@@ -191,6 +330,7 @@ def _read(path, logdir):
   parts = parts if digits else [*parts, '0']
   run.task = _plain(run.config.get('task') or (['', *parts])[-3])
   run.method = _plain(run.config.get('method') or (['', *parts])[-2])
+  run.base = run.method
   seed = run.config.get('seed', parts[-1])
   run.seed = int(seed) if str(seed).lstrip('-').isdigit() else 0
   if not run.config and (path / 'metrics.jsonl').exists():

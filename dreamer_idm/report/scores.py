@@ -20,9 +20,9 @@ def methods(runs):
   Returns:
     list of str.
   """
-  names = sorted({x.method for x in runs})
-  return sorted(
-      names, key=lambda x: ORDER.index(x) if x in ORDER else len(ORDER))
+  bases = {x.method: x.base for x in runs}
+  return sorted(sorted(bases), key=lambda x: (
+      ORDER.index(bases[x]) if bases[x] in ORDER else len(ORDER)))
 
 
 def tasks(runs):

@@ -139,10 +139,18 @@ class ReportPage:
           f'There are {intervals} intervals here. Without any effect, about '
           'one 95% interval in twenty excludes 0 all the same, and more with '
           'few seeds.')
-    for method in dict.fromkeys(x.method for x in comparisons):
-      self._page.heading(f'{method} against {paired_comparison.BASELINE}')
+    arms = dict.fromkeys((x.method, x.baseline) for x in comparisons)
+    for method, baseline in arms:
+      self._page.heading(f'{method} against {baseline}')
       table_sections.comparison_table(
           self._page, [x for x in comparisons if x.method == method])
+    left = [
+        x for x in scores.methods(self._evaluated)
+        if not any(x in arm for arm in arms)]
+    if left:
+      self._page.text(
+          f'Not compared, because no one arm of {paired_comparison.BASELINE} '
+          f'has their tasks and settings: {", ".join(left)}.')
 
   def _ablation(self):
     self._page.section('All methods on one axis')
@@ -280,7 +288,7 @@ def _why_no_comparison(runs):
   if not runs:
     return 'No run has been evaluated yet, so there is nothing to compare.'
   names = scores.methods(runs)
-  if paired_comparison.BASELINE not in names:
+  if paired_comparison.BASELINE not in {x.base for x in runs}:
     return (
         f'No comparison: there are no evaluated runs of the baseline, '
         f'{paired_comparison.BASELINE}.')
@@ -288,7 +296,9 @@ def _why_no_comparison(runs):
     return (
         f'No comparison: all evaluated runs are of {names[0]}, and it takes '
         'another method.')
-  return 'No comparison: no task has evaluated runs of both sides.'
+  return (
+      'No comparison: no task has evaluated runs of both sides with the same '
+      'settings.')
 
 
 def _reached(runs):
