@@ -1,5 +1,6 @@
 import json
 import pathlib
+import shutil
 
 import numpy as np
 import pytest
@@ -316,16 +317,21 @@ def test_pairs_are_of_one_seed_at_the_last_common_step(tmp_path):
   found, = compare(tmp_path)
   assert found.steps == [2000] and found.seeds == [[0, 1]]
   assert found.mean == 7.0 and found.baseline_mean == 3.0
-  assert found.difference == 4.0 and found.interval == (3.0, 5.0)
+  assert found.difference == 4.0 and found.p_value == 0.5
+  # The t of one degree of freedom is 12.7.
+  assert found.interval == pytest.approx((-8.7, 16.7), abs=0.01)
   assert found.improvement == pytest.approx(5 / 6)  # Seed 2 counts here.
   assert 'compared at 2,000, as far as dmc_walker_walk/idm/1 got' in (
       found.notes[0])
   assert found.notes[1] == 'seeds without a partner: 2'
-  assert 'too few seeds' in found.sentence() and '50%' in found.sentence()
+  assert found.sentence().endswith(
+      'p = 0.5, 2 paired seeds): no difference is shown; with so few pairs p '
+      'cannot be below 0.5.')
 
 
-def test_only_an_interval_without_zero_is_called_a_difference(tmp_path):
-  for seed in range(5):
+def test_only_an_interval_without_zero_and_a_small_p_show_a_difference(
+    tmp_path):
+  for seed in range(6):
     write_run(tmp_path / 'a', 't', 'dreamer', seed, [10.0 + seed])
     write_run(tmp_path / 'a', 't', 'idm', seed, [20.0 + 2 * seed])
     write_run(tmp_path / 'b', 't', 'dreamer', seed, [10.0])
@@ -335,12 +341,21 @@ def test_only_an_interval_without_zero_is_called_a_difference(tmp_path):
   better, = compare(tmp_path / 'a')
   same, = compare(tmp_path / 'b')
   worse, = compare(tmp_path / 'c')
-  assert better.excludes_zero and worse.excludes_zero
-  assert better.sentence().endswith(': the interval excludes 0.')
-  assert '12.0 higher' in better.sentence()
-  assert '7.0 lower' in worse.sentence()
-  assert not same.excludes_zero
-  assert 'includes 0, no difference is shown' in same.sentence()
+  assert better.shows_difference and worse.shows_difference
+  assert better.sentence().endswith(
+      'p = 0.0312, 6 paired seeds): the interval excludes 0 and p < 0.05.')
+  assert '12.5 higher' in better.sentence()
+  assert '7.5 lower' in worse.sentence()
+  assert not same.shows_difference
+  assert same.sentence().endswith(
+      'no difference is shown; the interval includes 0.')
+  shutil.rmtree(tmp_path / 'a' / 't' / 'idm' / '5')
+  five, = compare(tmp_path / 'a')
+  assert five.excludes_zero and not five.shows_difference
+  assert five.sentence().endswith(
+      'no difference is shown; with so few pairs p cannot be below 0.0625.')
+  few, = caveats._few_seeds(runs.find(tmp_path / 'a'))
+  assert 'With 5 pairs the smallest two-sided p is 0.0625' in few
 
 
 def test_one_seed_and_other_seeds_show_no_difference(tmp_path):
@@ -364,6 +379,8 @@ def test_overall_is_the_mean_over_tasks(tmp_path):
     write_run(tmp_path, 'b', 'dreamer', seed, [0.0])
     write_run(tmp_path, 'b', 'idm', seed, [-20.0])
   overall = compare(tmp_path)[-1]
+  assert overall.interval_kind == 'bootstrap' and overall.p_value == 0.625
+  assert any('too narrow' in x for x in overall.notes)
   assert overall.difference == -5.0 and overall.improvement == 0.5
   assert overall.seeds == [[0, 1, 2], [0, 1]] and overall.pairs == 2
   assert compare(tmp_path, 'rotated')[-1].difference == -2.5

@@ -1,5 +1,8 @@
+import itertools
+
 import numpy as np
 import pytest
+import scipy.stats
 
 from dreamer_idm.report import statistics
 
@@ -83,7 +86,8 @@ def test_a_single_run_has_no_interval():
   assert statistics.difference_interval([[3.0]]) == (3.0, None)
   assert statistics.difference_interval([[3.0, 4.0], [1.0]])[1] is None
   assert statistics.iqm_interval([[3.0], [5.0]]) == (4.0, None)
-  assert statistics.iqm_interval([[3.0, 4.0], [5.0]])[1] is not None
+  assert statistics.iqm_interval([[3.0, 4.0], [5.0]])[1] is None
+  assert statistics.iqm_interval([[3.0, 4.0], [5.0, 5.0]])[1] is not None
   assert statistics.improvement_interval([[1.0, 2.0]], [[0.0]]) == (1.0, None)
 
 
@@ -95,6 +99,53 @@ def test_both_sides_are_drawn_independently():
   assert point == 0.5 and low < 0.3 and high > 0.7
 
 
-def test_chance_of_one_sign():
-  assert [statistics.chance_of_one_sign(n) for n in (1, 2, 5)] == [
-      1.0, 0.5, 0.0625]
+def test_few_pairs_of_one_task_have_an_interval_of_students_t():
+  values = [1.0, 4.0, 2.0, 9.0, 3.0]
+  point, found = statistics.difference_interval([values])
+  assert point == 3.8 and statistics.interval_kind([values]) == 't'
+  assert found == pytest.approx(scipy.stats.ttest_1samp(
+      values, 0).confidence_interval(0.95))
+  assert statistics.interval_kind([values * 2]) == 'bootstrap'
+  assert statistics.interval_kind([values, values]) == 'bootstrap'
+
+
+def test_without_an_effect_few_pairs_rarely_exclude_zero():
+  random = np.random.RandomState(0)
+  wrong = 0
+  for _ in range(400):
+    _, (low, high) = statistics.difference_interval([random.normal(size=5)])
+    wrong += low > 0 or high < 0
+  assert 0.02 <= wrong / 400 <= 0.08
+
+
+def test_p_is_the_share_of_sign_flips():
+  assert statistics.sign_flip_p([[3.0]]) == 1.0
+  assert statistics.sign_flip_p([[1.0, 2.0, 3.0, 4.0, 0.1]]) == 2 / 2 ** 5
+  assert statistics.sign_flip_p([[0.0, 0.0]]) == 1.0
+  groups = [[1.0, 2.0, -0.5], [30.0, -10.0]]
+  means = [
+      np.mean([np.dot(x[:3], groups[0]) / 3, np.dot(x[3:], groups[1]) / 2])
+      for x in itertools.product([1, -1], repeat=5)]
+  assert statistics.sign_flip_p(groups) == np.mean(
+      np.abs(means) >= abs(means[0]) - 1e-9)
+  values = np.random.RandomState(0).normal(0.5, 1, 12)
+  assert statistics.sign_flip_p([values]) == pytest.approx(
+      scipy.stats.permutation_test(
+          [values], np.mean, permutation_type='samples',
+          n_resamples=np.inf).pvalue)
+
+
+def test_p_of_many_pairs_is_of_random_flips(monkeypatch):
+  values = np.random.RandomState(1).normal(0.5, 1, 15)
+  exact = statistics.sign_flip_p([values])
+  monkeypatch.setattr(statistics, 'EXACT_FLIPS', 1)
+  drawn = statistics.sign_flip_p([values])
+  assert drawn == statistics.sign_flip_p([values]) != exact
+  assert drawn == pytest.approx(exact, abs=0.01)
+  assert statistics.sign_flip_p([[1.0] * 40]) == 1 / 20_001
+
+
+def test_the_smallest_p_of_few_pairs():
+  assert [statistics.smallest_p(n) for n in (1, 2, 5)] == [1.0, 0.5, 0.0625]
+  assert statistics.smallest_p(statistics.FEW_SEEDS - 1) > 0.05
+  assert statistics.smallest_p(statistics.FEW_SEEDS) < 0.05

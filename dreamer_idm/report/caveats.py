@@ -57,7 +57,10 @@ def _few_seeds(runs):
   where = 'every task and method' if len(few) == sum(
       map(bool, cells.values())) else '; '.join(
           f'{t}, {m} ({n})' for (t, m), n in few.items())
+  most = statistics.FEW_SEEDS - 1
   return [
       f'fewer than {statistics.FEW_SEEDS} seeds ({many}): {where}. Returns of '
-      'single runs differ by chance as much as methods do: that is no '
-      'evidence that one method is better than another.']
+      'single runs differ by chance as much as methods do. With '
+      f'{most} pairs the smallest two-sided p is '
+      f'{statistics.smallest_p(most):g}, with fewer it is larger: a '
+      'comparison at a single task can show no difference on its own.']

@@ -55,8 +55,8 @@ def write(folder, found, runs, points, comparisons, tables):
       'std', 'low', 'high'], [*_means(runs), *map(_iqm, points)])
   _csv(folder / 'comparison.csv', [
       'method', 'baseline', 'condition', 'task', 'env_steps', 'paired_seeds',
-      'mean', 'baseline_mean', 'difference', 'low', 'high', 'excludes_zero',
-      'probability_of_improvement', 'probability_low', 'probability_high',
+      'mean', 'baseline_mean', 'difference', 'low', 'high', 'interval',
+      'excludes_zero', 'p_value', 'difference_shown', 'probability_of_improvement', 'probability_low', 'probability_high',
       'notes'], map(_comparison, comparisons))
   _csv(folder / 'tables.csv', [
       'table', 'condition', 'task', 'env_step', 'source', 'method', 'mean',
@@ -122,7 +122,8 @@ def _comparison(found):
       found.method, found.baseline, found.condition, found.task,
       ' '.join(map(str, found.steps)), found.pairs, found.mean,
       found.baseline_mean, found.difference, *(found.interval or (None, None)),
-      found.excludes_zero, found.improvement,
+      found.interval_kind if found.interval else None, found.excludes_zero,
+      found.p_value, found.shows_difference, found.improvement,
       *(found.improvement_interval or (None, None)), '; '.join(found.notes)]
 
 

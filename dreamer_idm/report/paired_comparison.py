@@ -25,7 +25,10 @@ class PairedComparison:
     mean: float, the method's mean over its paired runs; None without pairs.
     baseline_mean: float, the same of the baseline.
     difference: float, mean of the paired differences; None without pairs.
-    interval: (float, float), 95% stratified bootstrap, or None.
+    interval: (float, float), 95%, or None with too few pairs.
+    interval_kind: `t` or `bootstrap`.
+    p_value: float, of the sign-flip test of the differences; None without
+      pairs.
     improvement: float, P(a run of the method beats one of the baseline).
     improvement_interval: (float, float) or None.
     notes: list of str, what the reader must know.
@@ -41,6 +44,8 @@ class PairedComparison:
   baseline_mean: float | None
   difference: float | None
   interval: tuple | None
+  interval_kind: str
+  p_value: float | None
   improvement: float
   improvement_interval: tuple | None
   notes: list
@@ -56,11 +61,18 @@ class PairedComparison:
     return bool(
         self.interval and (self.interval[0] > 0 or self.interval[1] < 0))
 
+  @property
+  def shows_difference(self):
+    """bool, whether the interval excludes 0 and p is small as well."""
+    return self.excludes_zero and bool(
+        self.p_value is not None and self.p_value < statistics.SIGNIFICANCE)
+
   def sentence(self):
     """Says the result in one sentence.
 
     Returns:
-      str; nothing is called a difference unless the interval excludes 0.
+      str; nothing is called a difference unless the interval excludes 0 and
+      p < 0.05.
     """
     start = f'{self.method} against {self.baseline}, {self.task}, '
     start += f'{self.condition}: '
@@ -80,18 +92,19 @@ class PairedComparison:
           f'{start} with {seeds}; a single pair allows no interval, so no '
           'difference is shown.')
     low, high = self.interval
-    found = f'{start} (95% interval {low:+.1f} to {high:+.1f}, {seeds})'
-    if not self.excludes_zero:
-      return f'{found}: the interval includes 0, no difference is shown.'
-    if self.pairs < statistics.FEW_SEEDS:
-      found += ': the interval excludes 0, but that is too few seeds to rely on'
-      if len(self.seeds) > 1:
-        return f'{found}.'
-      chance = statistics.chance_of_one_sign(self.pairs)
-      return (
-          f'{found}; without any effect all {self.pairs} differences have the '
-          f'same sign in {100 * chance:.0f}% of cases.')
-    return f'{found}: the interval excludes 0.'
+    found = (
+        f'{start} (95% interval {low:+.1f} to {high:+.1f}, '
+        f'p = {self.p_value:.3g}, {seeds})')
+    if self.shows_difference:
+      return f'{found}: the interval excludes 0 and p < 0.05.'
+    smallest = statistics.smallest_p(sum(map(len, self.seeds)))
+    if smallest >= statistics.SIGNIFICANCE:
+      why = f'with so few pairs p cannot be below {smallest:.3g}'
+    elif self.excludes_zero:
+      why = 'p is not below 0.05'
+    else:
+      why = 'the interval includes 0'
+    return f'{found}: no difference is shown; {why}.'
 
 
 def baseline(runs, method):
@@ -167,7 +180,8 @@ def _make(method, baseline, condition, task, groups, notes):
   seeds = [sorted(set(x) & set(y)) for _, x, y in groups]
   ours = [list(x.values()) for _, x, _ in groups]
   theirs = [list(y.values()) for _, _, y in groups]
-  mean = baseline_mean = difference = interval = None
+  mean = baseline_mean = difference = interval = p_value = None
+  kind = statistics.interval_kind(seeds)
   if all(seeds):
     pairs = [
         ([x[s] for s in here], [y[s] for s in here])
@@ -175,12 +189,19 @@ def _make(method, baseline, condition, task, groups, notes):
     mean, baseline_mean = (
         float(statistics.mean_of_means([p[i] for p in pairs]))
         for i in range(2))
-    difference, interval = statistics.difference_interval(
-        [[a - b for a, b in zip(*p)] for p in pairs])
+    differences = [[a - b for a, b in zip(*p)] for p in pairs]
+    difference, interval = statistics.difference_interval(differences)
+    p_value = statistics.sign_flip_p(differences)
+    if interval and kind == 'bootstrap' and (
+        min(map(len, seeds)) < statistics.ENOUGH_FOR_BOOTSTRAP):
+      notes = [
+          *notes, f'fewer than {statistics.ENOUGH_FOR_BOOTSTRAP} paired seeds '
+          'in a task: the bootstrap interval is too narrow']
   improvement, doubt = statistics.improvement_interval(ours, theirs)
   return PairedComparison(
       method, baseline, condition, task, [x[0] for x in groups], seeds,
-      mean, baseline_mean, difference, interval, improvement, doubt, notes)
+      mean, baseline_mean, difference, interval, kind, p_value, improvement,
+      doubt, notes)
 
 
 def _notes(sides, found, step, condition):

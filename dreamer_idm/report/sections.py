@@ -8,6 +8,7 @@ from . import published
 from . import reconstructions
 from . import robustness
 from . import scores
+from . import statistics
 from . import table_sections
 from .web_page import Page
 
@@ -136,9 +137,8 @@ class ReportPage:
     intervals = sum(x.interval is not None for x in comparisons)
     if intervals > 1:
       self._page.text(
-          f'There are {intervals} intervals here. Without any effect, about '
-          'one 95% interval in twenty excludes 0 all the same, and more with '
-          'few seeds.')
+          f'There are {intervals} comparisons here. Without any effect, p is '
+          'below 0.05 in up to one comparison of twenty all the same.')
     arms = dict.fromkeys((x.method, x.baseline) for x in comparisons)
     for method, baseline in arms:
       self._page.heading(f'{method} against {baseline}')
@@ -244,7 +244,20 @@ class ReportPage:
         'IQM: mean of the middle half of all runs of all tasks. Stratified '
         'bootstrap: runs are drawn with replacement within each task, 2,000 '
         'times (10,000 for paired differences); intervals are its 2.5% and '
-        '97.5% percentiles. With few seeds such intervals are too narrow.',
+        '97.5% percentiles. With fewer than '
+        f'{statistics.ENOUGH_FOR_BOOTSTRAP} seeds per task such intervals are '
+        'too narrow: without any effect, that over 5 pairs of one task '
+        'excludes 0 in about 17% of cases instead of 5%.',
+        'So the interval of the paired differences at a single task with '
+        f'fewer than {statistics.ENOUGH_FOR_BOOTSTRAP} pairs is that of '
+        "Student's t, which takes them as normally distributed; all others "
+        'are of the bootstrap.',
+        'p: the share of all flips of the signs of the paired differences '
+        'that give a mean as far from 0 or further, two-sided; for all tasks '
+        'together, the mean over tasks of the mean differences. Exact up to '
+        '15 pairs in total, beyond that of 20,000 random flips. A difference '
+        'is called shown only if the interval excludes 0 and p < 0.05; '
+        'nothing is corrected for the number of comparisons.',
         'P(improvement): share of all pairs of a run of the method and one of '
         'the baseline in which the method scores higher, ties counting one '
         'half, averaged over tasks.',

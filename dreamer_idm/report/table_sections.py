@@ -3,6 +3,7 @@
 import numpy as np
 
 from . import scores
+from . import statistics
 from .runs import CONDITIONS
 from .web_page import Cell
 
@@ -81,20 +82,30 @@ def comparison_table(page, comparisons):
         ' to '.join(map(str, dict.fromkeys((counts[0], counts[-1])))),
         _number(x.mean), _number(x.baseline_mean),
         NONE if x.difference is None else f'{x.difference:+.1f}',
-        _interval(x.interval, '{:+.1f}'),
-        {True: 'yes', False: 'no'}[x.excludes_zero] if x.interval else NONE,
+        Cell(_interval(x.interval, '{:+.1f}'),
+             x.interval_kind if x.interval else ''),
+        NONE if x.p_value is None else f'{x.p_value:.3g}',
+        {True: 'yes', False: 'no'}[x.shows_difference],
         Cell(f'{x.improvement:.2f}',
              _interval(x.improvement_interval, '{:.2f}'))
         if x.improvement_interval else NONE])
+  few = any(
+      x.interval and x.interval_kind == 'bootstrap'
+      and x.pairs < statistics.ENOUGH_FOR_BOOTSTRAP for x in comparisons)
   page.table(
-      [_text('task'), _text('images'), 'env steps', 'paired seeds',
+      [_text('task'), _text('condition'), 'env steps', 'paired seeds',
        comparisons[0].method, comparisons[0].baseline, 'difference',
-       '95% interval', 'excludes 0', 'P(improvement)'],
+       '95% interval', 'p', 'difference shown', 'P(improvement)'],
       rows,
-      'Mean returns of the paired runs, the mean of their differences with its '
-      '95% stratified bootstrap interval, and the probability that a run of '
-      'the method beats one of the baseline (over all runs, with its 95% '
-      'interval below). A dash: too few seeds for it.')
+      'Mean returns of the paired runs; the mean of their differences with '
+      "its 95% interval, of Student's t for a single task with fewer than "
+      f'{statistics.ENOUGH_FOR_BOOTSTRAP} pairs, else of a stratified '
+      'bootstrap; the two-sided p of flipping the signs of the differences; '
+      'whether the interval excludes 0 and p < 0.05; and the probability that '
+      'a run of the method beats one of the baseline (over all runs, with its '
+      '95% bootstrap interval below). A dash: too few seeds for it.'
+      + (f' With fewer than {statistics.ENOUGH_FOR_BOOTSTRAP} seeds per task, '
+         'as here, bootstrap intervals are too narrow.' if few else ''))
   page.points('', [x.sentence() for x in comparisons])
 
 
