@@ -1,6 +1,7 @@
 """Comparisons: what runs when, by a trial that only pretends (quick_trial),
 and both engines for real, with what is killed and goes on."""
 
+import _thread
 import argparse
 import fcntl
 import importlib.util
@@ -354,6 +355,28 @@ def test_a_run_whose_ray_worker_is_killed_is_resumed(tmp_path, capfd):
   assert err == ''
 
 
+def test_a_trial_that_is_cancelled_as_it_starts_is_not_lost(
+    tmp_path, monkeypatch):
+  """Ray interrupts its worker before that knows of the process."""
+  popen, started = subprocess.Popen, []
+  def start(*args, **kwargs):
+    started.append(popen(*args, **kwargs))
+    _thread.interrupt_main()  # As ray.cancel does.
+    return started[0]
+  monkeypatch.setattr(subprocess, 'Popen', start)
+  before = signal.getsignal(signal.SIGINT)
+  try:
+    code, why = engine_ray.work(
+        [*QUICK, 'long', '--seed', '0', '--logdir', str(tmp_path)],
+        str(tmp_path), 0.0, {})
+    # It may not have come so far as to save anything.
+    assert code in (130, -signal.SIGTERM) and why == ''
+    assert started[0].poll() == code
+  finally:
+    started[0].kill()
+  assert signal.getsignal(signal.SIGINT) == before
+
+
 def test_trials_on_the_machines_of_a_ray_cluster(tmp_path, capfd):
   """Two nodes with room for one trial each; and what has no room at all."""
   from ray import cluster_utils
@@ -379,6 +402,9 @@ def test_trials_on_the_machines_of_a_ray_cluster(tmp_path, capfd):
     (['--engine', 'ray', '--address', 'localhost:1'], 'nothing answers'),
     (['--engine', 'ray', '--address', 'here'], 'expects auto, or the HOST'),
     (['--engine', 'ray', '--jobs', '2'], '--jobs is for --engine local'),
+    (['--engine', 'ray', '--cpus', '0'], '--cpus 0 needs --gpus'),
+    (['--engine', 'ray', '--cpus', '0', '--gpus', '0', '--memory', '1'],
+     '--cpus 0 needs --gpus'),
     (['--gpus', '1'], '--gpus is for --engine ray'),
 ])
 def test_engines_say_what_they_do_not_take(tmp_path, words, message):

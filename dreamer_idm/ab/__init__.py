@@ -69,7 +69,7 @@ def add_arguments(parser):
   add('--address', metavar='ADDRESS',
       help="ray: the cluster's address, or auto (default: start a Ray here)")
   add('--cpus', type=_at_least(0, float), metavar='N',
-      help='ray: CPUs of a trial (default: threads)')
+      help='ray: CPUs of a trial (default: threads); 0 only with --gpus')
   add('--gpus', type=_at_least(0, float), metavar='N',
       help='ray: GPUs of a trial, 0.5 for two on one (default: 0, none)')
   add('flags', nargs='*', metavar='-- FLAGS', help='passed on to run.py')
@@ -113,10 +113,15 @@ def _check(args):
     for name in ('address', 'cpus', 'gpus'):
       if getattr(args, name) is not None:
         raise UsageError(f'--{name} is for --engine ray')
-  elif args.jobs is not None:
+    return
+  if args.jobs is not None:
     raise UsageError(
         '--jobs is for --engine local: Ray runs as many trials as --cpus, '
         '--gpus and --memory leave room for')
+  if args.cpus == 0 and not args.gpus:
+    raise UsageError(
+        '--cpus 0 needs --gpus, or nothing keeps Ray from running all trials '
+        'at once')
 
 
 def _engine(args):

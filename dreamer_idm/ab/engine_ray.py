@@ -13,6 +13,7 @@ import contextlib
 import importlib.util
 import logging
 import os
+import signal
 import socket
 import time
 
@@ -35,15 +36,21 @@ def work(command, logdir, memory, environ):
   Returns:
     int exit code, and a str that says why it was killed, if it was.
   """
-  process = trial_process.TrialProcess(command, logdir, memory, **environ)
-  result = None
-  while result is None:
-    try:
+  # ray.cancel interrupts the main thread. As a KeyboardInterrupt it could hit
+  # the moment in which the process runs and nobody knows it yet.
+  cancels: list[int] = []
+  before = signal.signal(
+      signal.SIGINT, lambda signum, frame: cancels.append(signum))
+  try:
+    process = trial_process.TrialProcess(command, logdir, memory, **environ)
+    while (result := process.poll()) is None:
+      if cancels:
+        cancels.clear()
+        process.terminate()  # Who cancelled sees to the rest.
       time.sleep(POLL)
-      result = process.poll()
-    except KeyboardInterrupt:  # ray.cancel; who cancelled sees to the rest.
-      process.terminate()
-  return result
+    return result
+  finally:
+    signal.signal(signal.SIGINT, before)
 
 
 class RayEngine:
@@ -167,12 +174,16 @@ class RayEngine:
   def stop(self, seconds):
     """Asks all trials to save and exit, and waits for them.
 
+    Those that are left then are Ray's to kill: its workers end with our
+    connection, on a cluster too, and each kills its trial (seen with 2.60, a
+    moment after this returns). What a trial itself has started is not killed
+    and ends when it notices.
+
     Args:
-      seconds: float, until those that are left are killed.
+      seconds: float, to wait.
 
     Raises:
-      KeyboardInterrupt: if interrupted again; Ray ends then, and with its
-        workers what runs below them.
+      KeyboardInterrupt: if interrupted again; they are left to Ray at once.
     """
     try:
       for _, ref in self._refs.values():
@@ -185,7 +196,7 @@ class RayEngine:
       self.close()
 
   def close(self):
-    """Leaves the cluster, or ends the Ray that was started."""
+    """Leaves the cluster, or ends the Ray that was started; see `stop`."""
     self._refs.clear()
     self._ray.shutdown()
 
