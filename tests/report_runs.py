@@ -52,7 +52,7 @@ def run_report(logdir, *flags):
   """Runs the command as its command line does.
 
   Args:
-    logdir: pathlib.Path.
+    logdir: pathlib.Path, or str as on a command line.
     *flags: str.
 
   Returns:
@@ -61,4 +61,4 @@ def run_report(logdir, *flags):
   parser = argparse.ArgumentParser()
   report.add_arguments(parser)
   report.run(parser.parse_args(['--logdir', str(logdir), *flags]))
-  return logdir / 'report'
+  return pathlib.Path(logdir) / 'report'

@@ -3,6 +3,7 @@ import html.parser
 import json
 import os
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -13,6 +14,9 @@ from report_runs import run_report
 from report_runs import write_run
 
 from dreamer_idm.errors import UsageError
+from dreamer_idm.report import figures
+from dreamer_idm.report import robustness
+from dreamer_idm.report import runs
 
 
 class Outline(html.parser.HTMLParser):
@@ -62,8 +66,8 @@ def test_real_results(real):
   assert 'cpu_walker_walk/dreamer: unfinished at 40,000 of 50,000' in text
   assert 'missing: dmc_walker_walk, idm, seed 0' in text
   assert '88.3 higher on average at 50,000 steps with 1 paired seed' in text
-  assert 'no difference is shown' in text and 'the interval excludes 0 and p < 0.05.' not in (
-      text)
+  assert 'no difference is shown' in text
+  assert 'the interval excludes 0 and p < 0.05.' not in text
   assert 'weak evidence' in text and '197 ± 69' in text
   assert 'mean of 3 evaluation episodes' in text
   for name in ('learning_curves', 'ablation', 'diagnostics_dmc_cheetah_run'):
@@ -219,6 +223,111 @@ def test_aggregate_is_the_iqm_over_runs_of_the_shared_tasks(tmp_path):
 
 
 EVIL = '<img src=x onerror=alert(1)>&"\''
+
+
+def test_rotated_runs_are_aggregated_over_their_own_shared_tasks(tmp_path):
+  for method in ('idm', 'dreamer'):
+    for seed in range(2):
+      for task in 'ab':
+        write_run(
+            tmp_path, task, method, seed, [4.0],
+            rotated=task == 'a' or method == 'idm')
+  out = run_report(tmp_path)
+  found = {
+      (x['condition'], x['method']): x for x in rows(out, 'aggregate.csv')
+      if x['statistic'] == 'iqm'}
+  assert found['clean', 'idm']['runs'] == '4'
+  assert found['rotated', 'idm']['runs'] == '2'
+  _, text = read(out)
+  assert 'clean: a, b, seeds per task: idm 2, dreamer 2; rotated: a,' in text
+  assert '(without b, which not all methods have)' in text
+  assert 'not all tasks are of dm_control' in text
+
+
+def test_a_sweep_is_shown_as_methods_of_their_own(tmp_path):
+  for sigma in (0.1, 0.2):
+    write_run(
+        tmp_path / str(sigma), method='idm', returns=[1.0], agent='idm',
+        idm={'sigma_h': sigma})
+  write_run(tmp_path, method='dreamer', returns=[1.0], agent='dreamer')
+  out = run_report(tmp_path)
+  assert {x['method'] for x in rows(out, 'curves.csv')} == {
+      'idm [sigma_h 0.1]', 'idm [sigma_h 0.2]', 'dreamer'}
+  assert {(x['method'], x['baseline']) for x in rows(out, 'comparison.csv')
+          } == {(f'idm [sigma_h {x}]', 'dreamer') for x in (0.1, 0.2)}
+  assert 'are shown as methods of their own' in read(out)[1]
+
+
+def test_methods_without_a_fitting_baseline_are_named(tmp_path):
+  for horizon in (5, 15):
+    write_run(
+        tmp_path / str(horizon), returns=[1.0], imag_horizon=horizon)
+  write_run(tmp_path, method='idm', returns=[1.0], imag_horizon=15)
+  write_run(tmp_path, method='wo_dm', returns=[1.0], imag_horizon=10)
+  _, text = read(run_report(tmp_path))
+  assert 'idm against dreamer [imag_horizon 15]' in text
+  assert 'has their tasks and settings: wo_dm.' in text
+
+
+def test_bars_of_negative_returns_are_seen():
+  figure, (axes,) = figures.grid(1, 2)
+  figures.bar(axes[0], 0, 0.8, -1000.0, float('nan'), [-1000.0], 'red')
+  figures.bar(axes[1], 0, 0.8, -1200.0, float('nan'), [-1200.0], 'red')
+  figures.same_scale(axes)
+  assert axes[0].get_ylim() == axes[1].get_ylim() == (
+      pytest.approx(-1260), 0)
+  figure, (axes,) = figures.grid(1, 2)
+  figures.bar(axes[0], 0, 0.8, 1000.0, float('nan'), [1000.0], 'red')
+  figures.same_scale(axes)  # One is empty.
+  assert axes[1].get_ylim() == (0, pytest.approx(1050))
+
+
+def test_evaluated_checkpoints_are_named(tmp_path):
+  for method, step in [('dreamer', 1000), ('idm', 2000)]:
+    path = write_run(tmp_path, method=method, returns=[1.0, 2.0])
+    (path / 'evaluation').mkdir()
+    (path / 'evaluation' / 'evaluation.json').write_text(json.dumps({
+        'checkpoint': 'best', 'env_step': step, 'conditions': [
+            {'kind': x, 'strength': 0.1, 'per': 'frame', 'fill': 'zero',
+             'returns': [1.0]} for x in ('noise', 'shift')]}))
+  _, text = read(run_report(tmp_path))
+  arms = [
+      'idm best at 2,000 environment steps',
+      'dreamer best at 1,000 environment steps']
+  assert f'checkpoints: {", ".join(arms)}; mean' in text
+  assert f'different checkpoints: {"; ".join(arms)}' in text
+  assert sorted(robustness.returns(runs.find(tmp_path))) == [
+      'noise (per frame)', 'shift (per frame, fill zero)']
+
+
+def test_published_numbers_are_set_beside_what_the_runs_really_are(tmp_path):
+  usual = {'eval_eps': 10, 'render_size': [64, 64],
+           'encoder': {'cnn_keys': 'image'}}
+  write_run(tmp_path, returns=[1.0], **usual)
+  _, text = read(run_report(tmp_path))
+  assert "usual ones" not in text and 'sees' not in text
+  write_run(tmp_path, method='idm', returns=[1.0], **{
+      **usual, 'eval_eps': 3, 'render_size': [32, 32],
+      'encoder': {'cnn_keys': '$^'}})
+  _, text = read(run_report(tmp_path))
+  assert 'usual ones: eval_eps 3 instead of 10.' in text
+  assert 'these runs see no images: dmc_walker_walk, idm.' in text
+  assert 'clean images' not in text and 'on clean observations' not in text
+  shutil.rmtree(tmp_path / 'dmc_walker_walk' / 'dreamer')
+  _, text = read(run_report(tmp_path))
+  assert 'No run here sees images' in text
+
+
+def test_the_page_calls_the_folder_what_the_user_calls_it(
+    tmp_path, monkeypatch):
+  write_run(tmp_path / 'here', returns=[1.0])
+  monkeypatch.chdir(tmp_path)
+  monkeypatch.setenv('HOME', str(tmp_path))
+  for name in ('here', './here/', '~/here'):
+    run_report(name, '--out', 'out')
+    source = (tmp_path / 'out' / 'index.html').read_text('utf-8')
+    assert f'1 run found in {name}: ' in source
+    assert str(tmp_path) not in source
 
 
 def test_names_are_text_and_never_markup(tmp_path):

@@ -55,6 +55,8 @@ def run(args):
     raise UsageError(
         f'--logdir expects a folder with runs, but {logdir} '
         f'{"is a file" if logdir.exists() else "does not exist"}')
+  # Names of folders may be private: the page has the one that was given.
+  shown = args.logdir
   found = run_folders.find(logdir)
   if not found:
     raise UsageError(
@@ -64,7 +66,7 @@ def run(args):
         'your runs as --logdir')
   title = args.title or f'Runs in {logdir.absolute().name or logdir}'
   try:
-    warnings = write(logdir, found, out, title)
+    warnings = write(logdir, found, out, title, shown)
   except OSError as error:
     raise UsageError(
         f'cannot write the report to {out}: {error.strerror or error}; '
@@ -72,7 +74,7 @@ def run(args):
   print(f'{len(found)} runs, {len(warnings)} warnings: {out / "index.html"}')
 
 
-def write(logdir, found, out, title):
+def write(logdir, found, out, title, shown):
   """Writes the whole report.
 
   Args:
@@ -80,6 +82,7 @@ def write(logdir, found, out, title):
     found: list of Run.
     out: pathlib.Path of the report's folder; it is made.
     title: str.
+    shown: str, what the page calls the searched folder.
 
   Returns:
     list of str, the warnings.
@@ -100,7 +103,7 @@ def write(logdir, found, out, title):
   studies = reconstructions.find(logdir)
   with figures.style():
     page = sections.ReportPage(
-        title, logdir, found, runs, out / 'figures', studies)
+        title, shown, found, runs, out / 'figures', studies)
     points = page.write(comparisons, tables)
   exports.write(out, found, runs, points, comparisons, tables)
   part = out / 'index.html.part'

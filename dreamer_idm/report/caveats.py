@@ -1,5 +1,6 @@
 """What the reader of a report must not overlook."""
 
+from . import robustness
 from . import runs as run_folders
 from . import scores
 from . import statistics
@@ -38,10 +39,20 @@ def collect(found, runs, comparisons, studies):
   warnings += [
       f'{method} against {baseline}, {task}, {" and ".join(where)}: {note}'
       for (method, baseline, task, note), where in same.items()]
-  if len({x.task.split('_')[0] for x in runs}) > 1:
+  tasks = scores.tasks(runs)
+  for task in tasks:
+    here = [x for x in scores.select(runs, task) if x.evaluation]
+    arms = robustness.checkpoints(here)
+    if len({*arms.values()}) > 1:
+      warnings.append(
+          f'{task}, robustness: the methods were evaluated at different '
+          f'checkpoints: {"; ".join(f"{k} {v}" for k, v in arms.items())}')
+  # Returns of dm_control's tasks all lie between 0 and 1000.
+  if len(tasks) > 1 and not all(x.startswith('dmc_') for x in tasks):
     warnings.append(
-        'the tasks are not all of one suite; averages over them are of raw '
-        'returns, so the task with the largest returns counts most')
+        'not all tasks are of dm_control, so their returns may be of '
+        'different scales; averages over them are of raw returns, so the '
+        'task with the largest returns counts most')
   return warnings + [y for x in studies for y in x.notes]
 
 

@@ -56,7 +56,8 @@ def write(folder, found, runs, points, comparisons, tables):
   _csv(folder / 'comparison.csv', [
       'method', 'baseline', 'condition', 'task', 'env_steps', 'paired_seeds',
       'mean', 'baseline_mean', 'difference', 'low', 'high', 'interval',
-      'excludes_zero', 'p_value', 'difference_shown', 'probability_of_improvement', 'probability_low', 'probability_high',
+      'excludes_zero', 'p_value', 'difference_shown',
+      'probability_of_improvement', 'probability_low', 'probability_high',
       'notes'], map(_comparison, comparisons))
   _csv(folder / 'tables.csv', [
       'table', 'condition', 'task', 'env_step', 'source', 'method', 'mean',

@@ -28,7 +28,11 @@ STYLE: dict = {
 
 
 def style():
-  """Sets the figures' look, for a `with` around making and saving them."""
+  """Sets the figures' look.
+
+  Returns:
+    context manager, for a `with` around making and saving them.
+  """
   return matplotlib.rc_context(STYLE)
 
 
@@ -175,11 +179,11 @@ def learning_curves(runs, palette):
   return figure
 
 
-def aggregate(runs, palette):
+def aggregate(shared, palette):
   """Draws the interquartile mean over all runs of all tasks.
 
   Args:
-    runs: list of Run of the same tasks for every method, with evaluations.
+    shared: dict of condition -> list of Run of `scores.shared`, not empty.
     palette: dict of method -> color.
 
   Returns:
@@ -187,14 +191,11 @@ def aggregate(runs, palette):
     and runs). Each line ends where the slowest of its runs is; band: 95%
     stratified bootstrap interval.
   """
-  conditions = shown_conditions(runs)
-  figure, axes = grid(
-      1, len(conditions), 4.6 * max(1.3, len(conditions)), 3.0)
+  figure, axes = grid(1, len(shared), 4.6 * max(1.3, len(shared)), 3.0)
   points = []
-  for ax, condition in zip(axes[0], conditions):
+  for ax, (condition, runs) in zip(axes[0], shared.items()):
     for method in scores.methods(runs):
-      line = _iqm_line(scores.select(
-          runs, method=method, key=CONDITIONS[condition]), condition)
+      line = _iqm_line(scores.select(runs, method=method), condition)
       if not line:
         continue
       points += [
@@ -207,7 +208,7 @@ def aggregate(runs, palette):
         ax.fill_between(
             steps, [x['low'] for x in line], [x['high'] for x in line],
             color=palette[method], alpha=0.15, lw=0)
-    ax.set_title(f'all tasks, {condition}')
+    ax.set_title(f'{len(scores.tasks(runs))} tasks, {condition}')
     steps_axis(ax)
   axes[0][0].set_ylabel('return, IQM')
   same_scale(axes[0])
@@ -216,8 +217,6 @@ def aggregate(runs, palette):
 
 
 def _iqm_line(runs, condition):
-  if not runs:
-    return []
   last = scores.common_step(runs, condition)
   steps, values = scores.curves(runs, CONDITIONS[condition])
   line = []
@@ -330,16 +329,14 @@ def same_scale(axes):
   """Gives panels that are to be compared one scale, from 0 if none is below.
 
   Args:
-    axes: list of Axes.
+    axes: list of Axes; bands and bars of spread in them count as well.
   """
   low = min(x.get_ylim()[0] for x in axes)
   high = max(x.get_ylim()[1] for x in axes)
-  lowest = min(
-      (float(np.nanmin(y)) for x in axes for line in x.lines
-       if len(y := np.asarray(line.get_ydata(), float))
-       and np.isfinite(y).any()), default=0.0)
+  # Without data, the limits are infinite and the wrong way round.
+  below = any(x.dataLim.y0 < 0 and np.isfinite(x.dataLim.y0) for x in axes)
   for ax in axes:
-    ax.set_ylim(low if lowest < 0 else 0, high)
+    ax.set_ylim(low if below else 0, high)
 
 
 def _thousands(value, _):

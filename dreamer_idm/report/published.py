@@ -5,12 +5,11 @@ import pathlib
 
 from patches import ruamel_yaml
 
+from . import runs as run_folders
+
 FILE = pathlib.Path(__file__).parent / 'published.yaml'
-NOTE = (
-    'Published numbers are weak evidence here: they were got with other '
-    'settings (64x64 images, 10 evaluation episodes, other code), and the '
-    'tables contradict each other in places. They stand beside ours and are '
-    'part of no comparison.')
+# Dreamer's own, as the preset `dmc` has them.
+USUAL = {'render_size': [64, 64], 'eval_eps': 10, 'action_repeat': 2}
 PAPER_STEPS = (100_000, 500_000)  # The columns of the paper's tables.
 
 
@@ -42,3 +41,52 @@ def scores(task, condition, step):
       (x['source'], x['method']): x for x in load()
       if x['task'] == task.removeprefix('dmc_')
       and x['condition'] == condition and abs(x['steps'] - step) < 0.06 * step}
+
+
+def note(runs):
+  """Says what published numbers are worth beside these runs.
+
+  Args:
+    runs: list of Run.
+
+  Returns:
+    str, with the settings in which the runs differ from Dreamer's usual ones.
+  """
+  others = []
+  for key, usual in USUAL.items():
+    # Without images, their size is of no effect.
+    values = {
+        str(x.config[key]) for x in runs if key in x.config
+        and not run_folders.same_value(x.config[key], usual)
+        and (key != 'render_size' or run_folders.sees_images(x))}
+    if values:
+      others.append(f'{key} {" or ".join(sorted(values))} instead of {usual}')
+  settings = (
+      f" Here, settings differ from Dreamer's usual ones: {', '.join(others)}."
+      if others else '')
+  return (
+      'Published numbers are weak evidence here: they were got with other '
+      'code, and the tables contradict each other in places.'
+      f'{settings} They stand beside ours and are part of no comparison.')
+
+
+def blind(runs):
+  """Names the runs whose scores are of another kind than the published ones.
+
+  Args:
+    runs: list of Run.
+
+  Returns:
+    list of one str about those that see no images, or empty.
+  """
+  names = sorted({
+      f'{x.task}, {x.method}' for x in runs if not run_folders.sees_images(x)})
+  if not names:
+    return []
+  if not any(run_folders.sees_images(x) for x in runs):
+    return [
+        'No run here sees images: the published scores are from pixels, ours '
+        'from vectors.']
+  return [
+      'The published scores are from pixels, but these runs see no images: '
+      f'{"; ".join(names)}.']

@@ -9,6 +9,7 @@ from . import figures
 from . import scores
 
 CLEAN = 'clean'
+FILLED = ('rotation', 'shift', 'zoom')  # The others leave no edges to fill.
 
 
 def returns(runs):
@@ -30,7 +31,7 @@ def returns(runs):
     for x in (run.evaluation or {}).get('conditions', []):
       kind = x['kind']
       about = [f'per {x["per"]}'] if x['per'] else []
-      about += [f'fill {x["fill"]}'] if x['fill'] else []
+      about += [f'fill {x["fill"]}'] if x['fill'] and kind in FILLED else []
       if kind != CLEAN and about:
         kind += f' ({", ".join(about)})'
       strength = 0.0 if kind == CLEAN else x['strength']
@@ -38,6 +39,25 @@ def returns(runs):
     for (kind, strength), values in episodes.items():
       found[kind][strength][run.method].append(float(np.mean(values)))
   return found
+
+
+def checkpoints(runs):
+  """Says which checkpoints were evaluated.
+
+  Args:
+    runs: list of Run of one task, each with an evaluation.
+
+  Returns:
+    dict of method -> str, such as `latest at 50,000 environment steps`.
+  """
+  arms = {}
+  for method in scores.methods(runs):
+    found = [x.evaluation for x in scores.select(runs, method=method)]
+    names = sorted({x['checkpoint'] or 'unknown' for x in found})
+    steps = sorted({x['env_step'] for x in found if x['env_step'] is not None})
+    at = ', '.join(f'{x:,}' for x in steps) or 'an unknown number of'
+    arms[method] = f'{" and ".join(names)} at {at} environment steps'
+  return arms
 
 
 def figure(runs, palette):

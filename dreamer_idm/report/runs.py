@@ -9,6 +9,7 @@ import json
 import math
 import os
 import pathlib
+import re
 from typing import Any
 from typing import TypeGuard
 
@@ -241,6 +242,22 @@ def method_differences(first, second):
   return [
       f'{first[0].method} and {second[0].method} also differ in {_few(keys)}'
   ] if keys else []
+
+
+def sees_images(run):
+  """Says whether an agent observes images.
+
+  Args:
+    run: Run.
+
+  Returns:
+    bool; True if its config does not say it.
+  """
+  keys = run.config.get('encoder.cnn_keys')
+  try:
+    return not isinstance(keys, str) or bool(re.match(keys, 'image'))
+  except re.error:
+    return True
 
 
 def same_value(first, second):

@@ -55,6 +55,24 @@ def select(runs, task=None, method=None, key=None):
       and (key is None or len(x.series(key)[0]))]
 
 
+def shared(runs, condition):
+  """Picks the runs of the tasks in which every method was evaluated.
+
+  Args:
+    runs: list of Run.
+    condition: `clean` or `rotated`; only methods count that were evaluated
+      under it at all.
+
+  Returns:
+    list of Run, with evaluations under the condition.
+  """
+  here = select(runs, key=CONDITIONS[condition])
+  names = methods(here)
+  complete = [
+      t for t in tasks(here) if methods(select(here, t)) == names]
+  return [x for x in here if x.task in complete]
+
+
 def score_at(run, condition, step):
   """Reads a run's score at a step: that of the last evaluation until then.
 

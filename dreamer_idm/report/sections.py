@@ -10,6 +10,7 @@ from . import robustness
 from . import scores
 from . import statistics
 from . import table_sections
+from .runs import CONDITIONS
 from .web_page import Page
 
 BAND = (
@@ -20,12 +21,12 @@ BAND = (
 class ReportPage:
   """The page, and the figures written along with it."""
 
-  def __init__(self, title, logdir, found, runs, folder, studies):
+  def __init__(self, title, shown, found, runs, folder, studies):
     """Takes what is to be shown.
 
     Args:
       title: str.
-      logdir: pathlib.Path that was searched.
+      shown: str, the folder that was searched, as the user calls it.
       found: list of Run, all.
       runs: list of Run, those that take part.
       folder: pathlib.Path for the figures, existing.
@@ -37,7 +38,7 @@ class ReportPage:
     self._evaluated = scores.select(runs, key='eval_return')
     self._palette = figures.colors(scores.methods(runs))
     self._page = Page(
-        title, f'{_count(found, "run")} found in {logdir}: '
+        title, f'{_count(found, "run")} found in {shown}: '
         f'{_count(scores.tasks(found), "task")}, '
         f'{_count(scores.methods(found), "method")}.')
 
@@ -62,7 +63,8 @@ class ReportPage:
     table_sections.runs(self._page, self._found)
     points = self._curves()
     self._page.section('Scores beside the published ones')
-    self._page.text(published.NOTE)
+    self._page.text(published.note(self._runs))
+    self._page.points('', published.blind(self._runs))
     for number, rows in tables.items():
       table_sections.scores_table(
           self._page, number, rows, scores.methods(self._runs))
@@ -99,31 +101,44 @@ class ReportPage:
     self._figure(
         'learning_curves',
         figures.learning_curves(self._evaluated, self._palette),
-        f'Return over environment steps on clean images{self._rotated()}; '
+        f'Return over environment steps, clean{self._rotated()}; '
         f'{self._seeds(self._evaluated)}; {BAND}. Each point is the mean of '
         f'{_episodes(self._evaluated) or "an evaluation"}; nothing is '
         'smoothed.')
-    names = scores.methods(self._evaluated)
-    shared = [
-        t for t in scores.tasks(self._evaluated)
-        if all(scores.select(self._evaluated, t, m) for m in names)]
-    here = [x for x in self._evaluated if x.task in shared]
     self._page.heading('All tasks together')
-    if not here or len(here) == len(names):
-      self._page.text(
-          'Not shown: no task has runs of all methods.' if not here else
-          'Not shown: there is one run of each method, so there is nothing '
-          'to aggregate.')
+    return self._aggregate()
+
+  def _aggregate(self):
+    shared, lines = {}, []
+    for condition in figures.shown_conditions(self._evaluated):
+      here = scores.shared(self._evaluated, condition)
+      if not here:
+        lines.append(
+            f'{condition}: not shown, no task has runs of all methods')
+      elif len(here) == len(scores.methods(here)):
+        lines.append(
+            f'{condition}: not shown, there is one run of each method, so '
+            'there is nothing to aggregate')
+      else:
+        shared[condition] = here
+        left = {x.task for x in scores.select(
+            self._evaluated, key=CONDITIONS[condition])}
+        left -= {x.task for x in here}
+        lines.append(
+            f'{condition}: {", ".join(scores.tasks(here))}, '
+            f'{self._seeds(here)}' + (
+                f' (without {", ".join(sorted(left))}, which not all methods '
+                'have)' if left else ''))
+    if not shared:
+      self._page.points('', lines)
       return []
-    left = len(scores.tasks(self._evaluated)) - len(shared)
-    figure, points = figures.aggregate(here, self._palette)
+    figure, points = figures.aggregate(shared, self._palette)
     self._figure(
         'aggregate', figure,
-        'Interquartile mean (IQM) of the returns of all runs of '
-        f'{", ".join(shared)}, {self._seeds(here)}; band: 95% stratified '
-        'bootstrap interval (runs drawn within each task). Each line ends '
-        'where its slowest run is.'
-        + (f' {left} other tasks lack runs of some method.' if left else ''))
+        'Interquartile mean (IQM) of the returns of all runs. '
+        f'{"; ".join(lines)}. Band: 95% stratified bootstrap interval (runs '
+        'drawn within each task; none if any task has a single run). Each '
+        'line ends where its slowest run is.')
     return points
 
   def _comparison(self, comparisons):
@@ -145,7 +160,8 @@ class ReportPage:
       table_sections.comparison_table(
           self._page, [x for x in comparisons if x.method == method])
     left = [
-        x for x in scores.methods(self._evaluated)
+        x for x in scores.methods(
+            [y for y in self._evaluated if y.base != paired_comparison.BASELINE])
         if not any(x in arm for arm in arms)]
     if left:
       self._page.text(
@@ -177,8 +193,6 @@ class ReportPage:
       if not figure:
         self._page.text(f'{task}: the evaluations are empty.')
         continue
-      steps = [x.evaluation['env_step'] for x in here]
-      steps = sorted({x for x in steps if x is not None})
       counts = sorted({
           len(y['returns']) for x in here
           for y in x.evaluation['conditions']})
@@ -186,8 +200,8 @@ class ReportPage:
           f'robustness_{_file(task)}', figure,
           f'{task}: return under disturbances that training never saw; '
           f'{self._seeds(here)}, {_range(counts)} episodes per run and '
-          f'strength, checkpoints at {_range(steps)} environment steps; mean '
-          'and sample standard deviation over seeds. Dashed: the clean return.')
+          f'strength; checkpoints: {_checkpoints(here)}; mean and sample '
+          'standard deviation over seeds. Dashed: the clean return.')
 
   def _reconstructions(self):
     self._page.section('Reconstructions')
@@ -281,8 +295,8 @@ class ReportPage:
 
   def _rotated(self):
     if 'rotated' not in figures.shown_conditions(self._evaluated):
-      return ' (no run was evaluated on rotated ones)'
-    return ' and on rotated ones'
+      return ' (no run was evaluated on rotated images)'
+    return ' and on rotated images'
 
 
 def _main_result(runs, comparisons):
@@ -320,6 +334,13 @@ def _reached(runs):
   text = f'{_range(steps)} environment steps'
   return text if budgets == steps or not budgets else (
       f'{text} of {_range(budgets)}')
+
+
+def _checkpoints(runs):
+  arms = robustness.checkpoints(runs)
+  if len({*arms.values()}) == 1:
+    return next(iter(arms.values()))
+  return ', '.join(f'{method} {x}' for method, x in arms.items())
 
 
 def _episodes(runs):

@@ -41,10 +41,10 @@ def scores_table(page, number, rows, methods):
     rows: list of scores.Row.
     methods: list of str, ours.
   """
-  condition = {'1': 'rotated', '2': 'clean'}[number]
-  page.heading(f"The paper's Table {number}: {condition} images")
+  seen = {'1': 'rotated images', '2': 'clean observations'}[number]
+  page.heading(f"The paper's Table {number}: {seen}")
   if not rows:
-    page.text(f'No run has an evaluation on {condition} images.')
+    page.text(f'No run has an evaluation on {seen}.')
     return
   others = list(dict.fromkeys(y for x in rows for y in x.published))
   header = [_text('task'), 'env steps', *(Cell(x, 'ours') for x in methods)]
