@@ -159,9 +159,10 @@ class ReportPage:
       self._page.heading(f'{method} against {baseline}')
       table_sections.comparison_table(
           self._page, [x for x in comparisons if x.method == method])
+    others = [
+        x for x in self._evaluated if x.base != paired_comparison.BASELINE]
     left = [
-        x for x in scores.methods(
-            [y for y in self._evaluated if y.base != paired_comparison.BASELINE])
+        x for x in scores.methods(others)
         if not any(x in arm for arm in arms)]
     if left:
       self._page.text(
