@@ -4,7 +4,7 @@ Finds every run below LOGDIR, whatever state it is in, and writes to LOGDIR/
 report: index.html (one file, opens anywhere), figures/ as PNG and SVG, CSVs,
 and scores.json in the format of dreamerv2's scores. Shown are learning curves
 (clean and rotated), the paper's tables beside the published numbers, every
-method against dreamer in pairs with bootstrap intervals, ablations,
+method against dreamer in pairs with intervals and p-values, ablations,
 robustness, reconstructions and diagnostics. What is missing, unfinished or
 damaged is named at the top. Needs no TensorFlow; runs may still be training.
 """
