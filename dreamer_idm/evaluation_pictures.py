@@ -87,7 +87,7 @@ def draw(results, path):
     ax.plot(strengths, middle, marker='o', ms=3)
     ax.fill_between(strengths, middle - std, middle + std, alpha=0.15, lw=0)
     ax.set(
-        xlabel=f'{kind}: {perturbations.KINDS[kind].unit}',
+        xlabel=f'{kind}\n{perturbations.KINDS[kind].unit}',
         ylabel='episode return')
     pictures.from_zero(ax, middle)
     ax.grid(alpha=0.3)
