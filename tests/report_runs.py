@@ -6,7 +6,7 @@ import pathlib
 
 from dreamer_idm import report
 
-RESULTS = pathlib.Path(__file__).parent.parent / 'results'
+RESULTS = pathlib.Path(__file__).parents[1] / 'results' / 'single_seeds'
 
 
 def write_run(

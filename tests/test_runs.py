@@ -10,6 +10,7 @@ from report_runs import write_run
 from dreamer_idm.report import caveats
 from dreamer_idm.report import paired_comparison
 from dreamer_idm.report import published
+from dreamer_idm.report import run_settings
 from dreamer_idm.report import runs
 from dreamer_idm.report import scores
 
@@ -154,7 +155,7 @@ def test_other_settings_are_another_method(tmp_path):
       'idm [sigma_h 0.1]', 'idm [sigma_h 0.2]', 'dreamer']
   assert len(used) == 7 and {x.base for x in used} == {'idm', 'dreamer'}
   assert len(scores.select(used, 'b', 'idm [sigma_h 0.1]')) == 1
-  sentence, = runs.differences(used)
+  sentence, = run_settings.differences(used)
   assert 'differ in idm.sigma_h' in sentence and sentence.endswith(
       'methods of their own: idm [sigma_h 0.1], idm [sigma_h 0.2]')
   for method in scores.methods(found)[:2]:
@@ -203,7 +204,7 @@ def test_methods_that_differ_in_more_than_the_method_are_named(tmp_path):
         steps=size, eval_every=size)
   found = runs.find(tmp_path)
   note = 'dreamer and idm also differ in rssm.deter'
-  assert runs.differences(found) == [f't: {note}']
+  assert run_settings.differences(found) == [f't: {note}']
   comparison, = compare(tmp_path)
   assert note in comparison.notes
   warnings = caveats.collect(found, found, [comparison], [])
@@ -225,7 +226,7 @@ def test_differing_settings_are_named(tmp_path):
   write_run(tmp_path, 'b', 'idm', returns=[1.0], eval_eps=10)
   write_run(tmp_path, 'c', 'idm', returns=[1.0], agent='idm')
   write_run(tmp_path, 'c', 'dreamer', returns=[1.0], agent='dreamer')
-  first, second = runs.differences(runs.find(tmp_path))
+  first, second = run_settings.differences(runs.find(tmp_path))
   assert first.startswith('b: the runs differ in eval_eps,')
   assert second.endswith('the seeds differ in idm.sigma_h')
 

@@ -1,6 +1,7 @@
 """What the reader of a report must not overlook."""
 
 from . import robustness
+from . import run_settings
 from . import runs as run_folders
 from . import scores
 from . import statistics
@@ -28,7 +29,7 @@ def collect(found, runs, comparisons, studies):
         f'missing: {task}, {method}, seed{several} '
         f'{", ".join(map(str, seeds))}')
   warnings += [f'{x.name}: {note}' for x in found for note in x.notes]
-  warnings += run_folders.differences(runs)
+  warnings += run_settings.differences(runs)
   same: dict = {}  # Mostly, clean and rotated have the same to say.
   for x in comparisons:
     for note in x.notes:

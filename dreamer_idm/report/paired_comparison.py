@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from . import runs as run_folders
+from . import run_settings
 from . import scores
 from . import statistics
 from .runs import CONDITIONS
@@ -122,7 +122,7 @@ def baseline(runs, method):
   ours = scores.select(runs, method=method)[0]
   arms = {
       x.method for x in runs if x.base == BASELINE and all(
-          run_folders.same_value(v, ours.config.get(k))
+          run_settings.same_value(v, ours.config.get(k))
           for k, v in x.variant.items())}
   return arms.pop() if len(arms) == 1 and ours.base != BASELINE else None
 
@@ -158,8 +158,8 @@ def compare(runs, method, condition, baseline=BASELINE):
     if not all(found):
       continue
     notes = [
-        *run_folders.scoring_differences([*sides[0], *sides[1]]),
-        *run_folders.method_differences(sides[1], sides[0]),
+        *run_settings.scoring_differences([*sides[0], *sides[1]]),
+        *run_settings.method_differences(sides[1], sides[0]),
         *_notes(sides, found, step, condition)]
     groups.append((step, *found))
     single.append(_make(

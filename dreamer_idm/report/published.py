@@ -5,7 +5,7 @@ import pathlib
 
 from patches import ruamel_yaml
 
-from . import runs as run_folders
+from . import run_settings
 
 FILE = pathlib.Path(__file__).parent / 'published.yaml'
 # Dreamer's own, as the preset `dmc` has them.
@@ -57,8 +57,8 @@ def note(runs):
     # Without images, their size is of no effect.
     values = {
         str(x.config[key]) for x in runs if key in x.config
-        and not run_folders.same_value(x.config[key], usual)
-        and (key != 'render_size' or run_folders.sees_images(x))}
+        and not run_settings.same_value(x.config[key], usual)
+        and (key != 'render_size' or run_settings.sees_images(x))}
     if values:
       others.append(f'{key} {" or ".join(sorted(values))} instead of {usual}')
   settings = (
@@ -80,10 +80,10 @@ def blind(runs):
     list of one str about those that see no images, or empty.
   """
   names = sorted({
-      f'{x.task}, {x.method}' for x in runs if not run_folders.sees_images(x)})
+      f'{x.task}, {x.method}' for x in runs if not run_settings.sees_images(x)})
   if not names:
     return []
-  if not any(run_folders.sees_images(x) for x in runs):
+  if not any(run_settings.sees_images(x) for x in runs):
     return [
         'No run here sees images: the published scores are from pixels, ours '
         'from vectors.']

@@ -9,34 +9,18 @@ import json
 import math
 import os
 import pathlib
-import re
-from typing import Any
-from typing import TypeGuard
 
 import numpy as np
 
 from patches import ruamel_yaml
 
 from .. import pictures
+from . import run_settings
 
 CONDITIONS = {'clean': 'eval_return', 'rotated': 'eval_rotated_return'}
 # Big, and without runs in them.
 SKIPPED = ('train_episodes', 'eval_episodes', 'checkpoints', '__pycache__')
 TRIAL_LOG = 'ab.log'
-# Whose values must agree in a task, or the returns are not of one kind.
-SCORING = (
-    'action_repeat', 'eval_eps', 'eval_noise', 'eval_state_mean',
-    'render_size', 'rotate.degrees', 'rotate.fill', 'rotate.per',
-    'time_limit')
-# What may differ between two seeds of one method. How long a run is, stands
-# in its state; scores are compared at steps that all runs have.
-PRIVATE = (
-    'seed', 'logdir', 'threads', 'checkpoints', 'precision', 'jit', 'steps',
-    'eval_every', 'log_every')
-# In these, methods differ because they are different methods.
-METHOD = ('agent', 'method', 'batch_multiplier')
-
-
 @dataclasses.dataclass
 class Run:
   """One run's folder.
@@ -114,7 +98,7 @@ class Run:
       finite are left out (they stand in `notes` if `key` is a return).
     """
     steps, values = pictures.series(
-        [x for x in self.rows if _number(x.get(key))], key)
+        [x for x in self.rows if run_settings.number(x.get(key))], key)
     finite = np.isfinite(values)
     return steps[finite], values[finite]
 
@@ -138,7 +122,7 @@ def find(logdir):
       runs.append(_read(pathlib.Path(folder), logdir))
   runs = [x for x in runs if x.rows or x.config.get('task') or x.notes]
   runs.sort(key=lambda x: (x.task, x.method, x.seed, x.name))
-  _tell_apart(runs)
+  run_settings.tell_apart(runs)
   runs.sort(key=lambda x: (x.task, x.method, x.seed, x.name))
   latest: dict = {}
   for run in sorted(runs, key=lambda x: -x.env_step):
@@ -167,186 +151,17 @@ def missing(runs):
   return [x for x in holes if x[2]]
 
 
-def differences(runs):
-  """Finds settings that make runs incomparable.
-
-  Args:
-    runs: list of Run.
-
-  Returns:
-    list of str, sentences: methods that are shown apart, then per task or
-    arm whose runs differ.
-  """
-  sentences = []
-  for base in sorted({x.base for x in runs if x.variant}):
-    arms = {x.method: x.variant for x in runs if x.base == base and x.variant}
-    keys = sorted({k for x in arms.values() for k in x})
-    sentences.append(
-        f'{base}: runs of one task and seed differ in {_few(keys)}, so they '
-        f'are shown as methods of their own: {", ".join(sorted(arms))}')
-  for task in sorted({x.task for x in runs}):
-    here = [x for x in runs if x.task == task and x.config]
-    sentences += [f'{task}: {x}' for x in scoring_differences(here)]
-    arms = {
-        m: [x for x in here if x.method == m]
-        for m in sorted({x.method for x in here})}
-    first = 'dreamer' if 'dreamer' in arms else next(iter(arms), '')
-    for method in arms:
-      sentences += [
-          f'{task}: {x}'
-          for x in method_differences(arms[first], arms[method])]
-    for method, arm in arms.items():
-      keys = sorted(
-          k for k in {k for x in arm for k in x.config}
-          if k not in SCORING and not _private(k) and len(_values(arm, k)) > 1)
-      if keys:
-        sentences.append(
-            f'{task}, {method}: the seeds differ in {_few(keys)}')
-  return sentences
-
-
-def scoring_differences(runs):
-  """Says in what runs of one task were scored differently.
-
-  Args:
-    runs: list of Run; those without a config do not count.
-
-  Returns:
-    list of one str, or empty.
-  """
-  runs = [x for x in runs if x.config]
-  keys = [x for x in SCORING if len(_values(runs, x)) > 1]
-  return [
-      f'the runs differ in {", ".join(keys)}, so their scores are not of one '
-      'kind'] if keys else []
-
-
-def method_differences(first, second):
-  """Says in what two methods differ that is no part of the method.
-
-  Args:
-    first: list of Run of a task and method; without a config, they do not
-      count.
-    second: list of Run of the task and another method.
-
-  Returns:
-    list of one str, or empty; what `scoring_differences` names is left out.
-  """
-  first, second = ([x for x in arm if x.config] for arm in (first, second))
-  if not first or not second:
-    return []
-  keys = sorted(
-      k for k in {k for x in [*first, *second] for k in x.config}
-      if k not in SCORING and k not in METHOD and not _private(k)
-      and not k.startswith('idm.') and _values(first, k) != _values(second, k))
-  return [
-      f'{first[0].method} and {second[0].method} also differ in {_few(keys)}'
-  ] if keys else []
-
-
-def sees_images(run):
-  """Says whether an agent observes images.
-
-  Args:
-    run: Run.
-
-  Returns:
-    bool; True if its config does not say it.
-  """
-  keys = run.config.get('encoder.cnn_keys')
-  try:
-    return not isinstance(keys, str) or bool(re.match(keys, 'image'))
-  except re.error:
-    return True
-
-
-def same_value(first, second):
-  """Compares two values of a setting.
-
-  Args:
-    first: from a config.
-    second: from a config; 1 and 1.0 are the same.
-
-  Returns:
-    bool.
-  """
-  return _comparable(first) == _comparable(second)
-
-
-def _tell_apart(runs):
-  # Runs whose config has the same method and seed, but other settings, are
-  # of different methods: each is named after the settings that differ.
-  cells: dict = {}
-  for run in runs:
-    cells.setdefault((run.task, run.base, run.seed), []).append(run)
-  differing: dict = {}
-  for (_, base, _), twins in cells.items():
-    known = [_settings(x) for x in twins if x.config]
-    differing.setdefault(base, set()).update(
-        k for x in known for k in x if any(x[k] != y.get(k) for y in known))
-    for run in twins:
-      if known and not run.config and len(twins) > 1:
-        run.method = f'{base} [settings unknown]'
-  names: dict = {}
-  for run in runs:
-    keys = sorted(
-        differing[run.base], key=lambda x: (not x.startswith('idm.'), x))
-    if not keys or not run.config:
-      continue
-    run.variant = {k: run.config.get(k) for k in keys}
-    parts = [
-        f'{k.removeprefix("idm.")} {_short(run.config.get(k, "not set"))}'
-        for k in keys[:3]]
-    parts += [f'and {len(keys) - 3} more'] if len(keys) > 3 else []
-    name = f'{run.base} [{", ".join(parts)}]'
-    # The three that are shown may be the same.
-    values = {k: _comparable(v) for k, v in run.variant.items()}
-    known = names.setdefault(name, [])
-    if values not in known:
-      known.append(values)
-    number = known.index(values)
-    run.method = name + (f' #{number + 1}' if number else '')
-
-
-def _settings(run):
-  unused = ('idm.',) if run.config.get('agent') == 'dreamer' else ()
-  return {
-      k: _comparable(v) for k, v in run.config.items()
-      if not _private(k) and not k.startswith(unused)}
-
-
-def _private(key):
-  return key in PRIVATE or key.startswith('log_keys_')
-
-
-def _comparable(value):
-  return str(float(value)) if _number(value) else str(value)
-
-
-def _values(runs, key):
-  return {_comparable(x.config.get(key)) for x in runs}
-
-
-def _short(value):
-  text = _plain(f'{value:g}' if isinstance(value, float) else value)
-  return text if len(text) <= 20 else f'{text[:19]}…'
-
-
-def _few(keys):
-  more = [f'and {len(keys) - 5} more'] if len(keys) > 5 else []
-  return ', '.join([*keys[:5], *more])
-
-
 def _read(path, logdir):
-  name = _plain(path.relative_to(logdir).as_posix())
-  run = Run(path, _plain(path.absolute().name) if name == '.' else name)
+  plain = run_settings.plain
+  name = plain(path.relative_to(logdir).as_posix())
+  run = Run(path, plain(path.absolute().name) if name == '.' else name)
   run.config = _config(run)
   # Where the config does not say it: logdir/<task>/<method>/<seed>.
-  parts = [_plain(x) for x in path.absolute().parts]
+  parts = [plain(x) for x in path.absolute().parts]
   digits = parts[-1].isdigit()
   parts = parts if digits else [*parts, '0']
-  run.task = _plain(run.config.get('task') or (['', *parts])[-3])
-  run.method = _plain(run.config.get('method') or (['', *parts])[-2])
+  run.task = plain(run.config.get('task') or (['', *parts])[-3])
+  run.method = plain(run.config.get('method') or (['', *parts])[-2])
   run.base = run.method
   seed = run.config.get('seed', parts[-1])
   run.seed = int(seed) if str(seed).lstrip('-').isdigit() else 0
@@ -358,7 +173,8 @@ def _read(path, logdir):
     run.notes.append(
         f'begun, but it left no config and no metrics; see its {TRIAL_LOG}')
   steps, repeat = run.config.get('steps'), run.config.get('action_repeat')
-  if _number(steps) and _number(repeat) and math.isfinite(steps * repeat):
+  number = run_settings.number
+  if number(steps) and number(repeat) and math.isfinite(steps * repeat):
     run.budget = round(steps * repeat)
   run.rows = _metrics(run)
   run.evaluation = _evaluation(run)
@@ -397,7 +213,8 @@ def _metrics(run):
     # Once: a second look at a file that grows would find another one.
     *lines, last = path.read_bytes().split(b'\n')
   except OSError as error:
-    run.notes.append(f'metrics.jsonl cannot be read: {_plain(error)}')
+    run.notes.append(
+        f'metrics.jsonl cannot be read: {run_settings.plain(error)}')
     return []
   lines = [x for x in lines if x.strip()]
   rows = [x for x in map(_row, lines) if x]
@@ -410,7 +227,8 @@ def _metrics(run):
   for key in CONDITIONS.values():
     bad = [
         x['step'] for x in rows
-        if key in x and not (_number(x[key]) and math.isfinite(x[key]))]
+        if key in x and not (
+            run_settings.number(x[key]) and math.isfinite(x[key]))]
     if bad:
       run.notes.append(
           f'{key} is no finite number at env step '
@@ -427,7 +245,7 @@ def _row(line):
     row = json.loads(line.decode('utf-8', 'replace'))
   except (ValueError, RecursionError):
     return None
-  if not isinstance(row, dict) or not _number(row.get('step')):
+  if not isinstance(row, dict) or not run_settings.number(row.get('step')):
     return None
   return row if math.isfinite(row['step']) else None
 
@@ -449,12 +267,13 @@ def _evaluation(run):
         'evaluation.json are damaged and left out')
   value = found.get('value')
   if not isinstance(value, dict) or not all(
-      _number(value.get(x)) for x in ('predicted', 'realised', 'error')):
+      run_settings.number(value.get(x))
+      for x in ('predicted', 'realised', 'error')):
     value = None
   step = found.get('env_step')
   return {
-      'env_step': int(step) if _number(step) else None,
-      'checkpoint': _plain(found.get('checkpoint', '')),
+      'env_step': int(step) if run_settings.number(step) else None,
+      'checkpoint': run_settings.plain(found.get('checkpoint', '')),
       'conditions': whole, 'value': value}
 
 
@@ -463,20 +282,12 @@ def _condition(found):
   if not isinstance(found, dict) or not isinstance(found.get('kind'), str):
     return None
   returns, strength = found.get('returns'), found.get('strength', 0.0)
-  if not isinstance(returns, list) or not returns or not _number(strength):
+  if not isinstance(returns, list) or not returns:
     return None
-  if not all(_number(x) and math.isfinite(x) for x in returns):
+  if not run_settings.number(strength) or not all(
+      run_settings.number(x) and math.isfinite(x) for x in returns):
     return None
   return {
-      'kind': _plain(found['kind']), 'strength': float(strength),
-      'per': _plain(found.get('per') or ''),
-      'fill': _plain(found.get('fill') or ''), 'returns': returns}
-
-
-def _number(value: Any) -> TypeGuard[int | float]:
-  return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def _plain(value):
-  # Control characters make broken tables and invalid SVG.
-  return ''.join(x if x.isprintable() else '\ufffd' for x in str(value))
+      'kind': run_settings.plain(found['kind']), 'strength': float(strength),
+      'per': run_settings.plain(found.get('per') or ''),
+      'fill': run_settings.plain(found.get('fill') or ''), 'returns': returns}

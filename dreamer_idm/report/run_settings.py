@@ -1,0 +1,219 @@
+"""In what the settings of runs differ, and what that makes of them."""
+
+import re
+from typing import Any
+from typing import TypeGuard
+
+# Whose values must agree in a task, or the returns are not of one kind.
+SCORING = (
+    'action_repeat', 'eval_eps', 'eval_noise', 'eval_state_mean',
+    'render_size', 'rotate.degrees', 'rotate.fill', 'rotate.per',
+    'time_limit')
+# What may differ between two seeds of one method. How long a run is, stands
+# in its state; scores are compared at steps that all runs have.
+PRIVATE = (
+    'seed', 'logdir', 'threads', 'checkpoints', 'precision', 'jit', 'steps',
+    'eval_every', 'log_every')
+# In these, methods differ because they are different methods.
+METHOD = ('agent', 'method', 'batch_multiplier')
+
+
+def differences(runs):
+  """Finds settings that make runs incomparable.
+
+  Args:
+    runs: list of Run.
+
+  Returns:
+    list of str, sentences: methods that are shown apart, then per task or
+    arm whose runs differ.
+  """
+  sentences = []
+  for base in sorted({x.base for x in runs if x.variant}):
+    arms = {x.method: x.variant for x in runs if x.base == base and x.variant}
+    keys = sorted({k for x in arms.values() for k in x})
+    sentences.append(
+        f'{base}: runs of one task and seed differ in {_few(keys)}, so they '
+        f'are shown as methods of their own: {", ".join(sorted(arms))}')
+  for task in sorted({x.task for x in runs}):
+    here = [x for x in runs if x.task == task and x.config]
+    sentences += [f'{task}: {x}' for x in scoring_differences(here)]
+    arms = {
+        m: [x for x in here if x.method == m]
+        for m in sorted({x.method for x in here})}
+    first = 'dreamer' if 'dreamer' in arms else next(iter(arms), '')
+    for method in arms:
+      sentences += [
+          f'{task}: {x}'
+          for x in method_differences(arms[first], arms[method])]
+    for method, arm in arms.items():
+      keys = sorted(
+          k for k in {k for x in arm for k in x.config}
+          if k not in SCORING and not _private(k) and len(_values(arm, k)) > 1)
+      if keys:
+        sentences.append(
+            f'{task}, {method}: the seeds differ in {_few(keys)}')
+  return sentences
+
+
+def scoring_differences(runs):
+  """Says in what runs of one task were scored differently.
+
+  Args:
+    runs: list of Run; those without a config do not count.
+
+  Returns:
+    list of one str, or empty.
+  """
+  runs = [x for x in runs if x.config]
+  keys = [x for x in SCORING if len(_values(runs, x)) > 1]
+  return [
+      f'the runs differ in {", ".join(keys)}, so their scores are not of one '
+      'kind'] if keys else []
+
+
+def method_differences(first, second):
+  """Says in what two methods differ that is no part of the method.
+
+  Args:
+    first: list of Run of a task and method; without a config, they do not
+      count.
+    second: list of Run of the task and another method.
+
+  Returns:
+    list of one str, or empty; what `scoring_differences` names is left out.
+  """
+  first, second = ([x for x in arm if x.config] for arm in (first, second))
+  if not first or not second:
+    return []
+  keys = sorted(
+      k for k in {k for x in [*first, *second] for k in x.config}
+      if k not in SCORING and k not in METHOD and not _private(k)
+      and not k.startswith('idm.') and _values(first, k) != _values(second, k))
+  return [
+      f'{first[0].method} and {second[0].method} also differ in {_few(keys)}'
+  ] if keys else []
+
+
+def sees_images(run):
+  """Says whether an agent observes images.
+
+  Args:
+    run: Run.
+
+  Returns:
+    bool; True if its config does not say it.
+  """
+  keys = run.config.get('encoder.cnn_keys')
+  try:
+    return not isinstance(keys, str) or bool(re.match(keys, 'image'))
+  except re.error:
+    return True
+
+
+def same_value(first, second):
+  """Compares two values of a setting.
+
+  Args:
+    first: from a config.
+    second: from a config; 1 and 1.0 are the same.
+
+  Returns:
+    bool.
+  """
+  return _comparable(first) == _comparable(second)
+
+
+def tell_apart(runs):
+  """Makes methods of their own of runs that have other settings.
+
+  Runs whose config has the same method and seed, but other settings, are of
+  different methods: each is named after the settings that differ.
+
+  Args:
+    runs: list of Run; their `method` and `variant` are set.
+  """
+  cells: dict = {}
+  for run in runs:
+    cells.setdefault((run.task, run.base, run.seed), []).append(run)
+  differing: dict = {}
+  for (_, base, _), twins in cells.items():
+    known = [_settings(x) for x in twins if x.config]
+    differing.setdefault(base, set()).update(
+        k for x in known for k in x if any(x[k] != y.get(k) for y in known))
+    for run in twins:
+      if known and not run.config and len(twins) > 1:
+        run.method = f'{base} [settings unknown]'
+  names: dict = {}
+  for run in runs:
+    keys = sorted(
+        differing[run.base], key=lambda x: (not x.startswith('idm.'), x))
+    if not keys or not run.config:
+      continue
+    run.variant = {k: run.config.get(k) for k in keys}
+    parts = [
+        f'{k.removeprefix("idm.")} {_short(run.config.get(k, "not set"))}'
+        for k in keys[:3]]
+    parts += [f'and {len(keys) - 3} more'] if len(keys) > 3 else []
+    name = f'{run.base} [{", ".join(parts)}]'
+    # The three that are shown may be the same.
+    values = {k: _comparable(v) for k, v in run.variant.items()}
+    known = names.setdefault(name, [])
+    if values not in known:
+      known.append(values)
+    number = known.index(values)
+    run.method = name + (f' #{number + 1}' if number else '')
+
+
+def _settings(run):
+  unused = ('idm.',) if run.config.get('agent') == 'dreamer' else ()
+  return {
+      k: _comparable(v) for k, v in run.config.items()
+      if not _private(k) and not k.startswith(unused)}
+
+
+def _private(key):
+  return key in PRIVATE or key.startswith('log_keys_')
+
+
+def _comparable(value):
+  return str(float(value)) if number(value) else str(value)
+
+
+def _values(runs, key):
+  return {_comparable(x.config.get(key)) for x in runs}
+
+
+def _short(value):
+  text = plain(f'{value:g}' if isinstance(value, float) else value)
+  return text if len(text) <= 20 else f'{text[:19]}…'
+
+
+def _few(keys):
+  more = [f'and {len(keys) - 5} more'] if len(keys) > 5 else []
+  return ', '.join([*keys[:5], *more])
+
+
+def number(value: Any) -> TypeGuard[int | float]:
+  """Says whether a value is a number.
+
+  Args:
+    value: anything from a JSON or YAML file.
+
+  Returns:
+    bool; False of True and False.
+  """
+  return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def plain(value):
+  """Writes a value without control characters.
+
+  Args:
+    value: anything.
+
+  Returns:
+    str.
+  """
+  # Control characters make broken tables and invalid SVG.
+  return ''.join(x if x.isprintable() else '\ufffd' for x in str(value))
