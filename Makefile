@@ -21,7 +21,7 @@ lint: .venv/ready
 .venv/ready: requirements.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; (3, 10) <= v <= (3, 12) or sys.exit("error: Python 3.10 to 3.12 is needed, %s is %d.%d: try make PYTHON=python3.11" % (sys.executable, *v))'
 	@$(PYTHON) -m venv .venv || (echo 'error: no virtual environment; on Debian: apt-get install python3-venv' && exit 2)
-	@echo 'Installing the dependencies into .venv (2.6 GB, a minute or two).'
+	@echo 'Installing the dependencies into .venv (3 GB, a minute or two).'
 	@$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps dreamerv2==2.2.0
 	@$(PY) -m dreamer_idm.install_rendering
