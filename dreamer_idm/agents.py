@@ -6,6 +6,7 @@ import io
 import pathlib
 
 import numpy as np
+import tensorflow as tf
 
 from . import checkpoints
 from . import config as config_lib
@@ -28,7 +29,7 @@ def build(config, obs_space, act_space, step):
     step: upstream's Counter of agent steps.
 
   Returns:
-    upstream's Agent or our IDMAgent; its variables appear when it is used.
+    upstream's Agent or our IDMAgent, with all its variables.
   """
   if config.agent == 'idm':
     from .agent import IDMAgent
@@ -36,11 +37,16 @@ def build(config, obs_space, act_space, step):
   else:
     agent_class = upstream.agent.Agent
   with contextlib.redirect_stdout(io.StringIO()):
-    return agent_class(config, obs_space, act_space, step)
+    agent = agent_class(config, obs_space, act_space, step)
+    create_variables(agent)
+  return agent
 
 
 def create_variables(agent):
-  """Runs world model, actor and critic once on zeros, without training.
+  """Creates all variables, optimizer moments included, without training.
+
+  One training step runs eagerly on a chunk of zeros, in which nothing is
+  updated. A graph that finds its variables made is traced once, not twice.
 
   Args:
     agent: upstream's Agent or a subclass.
@@ -50,11 +56,36 @@ def create_variables(agent):
       k: np.zeros((1, 2, *v.shape), _dtype(v))
       for k, v in agent.obs_space.items()}
   data['action'] = np.zeros((1, 2, *agent.act_space.shape), np.float32)
-  behavior = agent._task_behavior
-  _, _, outputs, _ = agent.wm.loss(data)
-  feat = outputs['feat'][:, 0]
-  for network in (behavior.actor, behavior.critic, behavior._target_critic):
-    network(feat)
+  eagerly = tf.config.functions_run_eagerly()
+  tf.config.run_functions_eagerly(True)
+  try:
+    with _nothing_updated():
+      agent.train(data)
+  finally:
+    tf.config.run_functions_eagerly(eagerly)
+
+
+@contextlib.contextmanager
+def _nothing_updated():
+  def only_moments(self, tape, loss, modules):
+    modules = modules if hasattr(modules, '__len__') else (modules,)
+    self._opt._create_all_weights(
+        [x for module in modules for x in module.variables])
+    return {}
+
+  nothing = lambda *args: None
+  places = (
+      (upstream.common.Optimizer, '__call__', only_moments),
+      (upstream.common.StreamNorm, 'update', nothing),
+      (upstream.agent.ActorCritic, 'update_slow_target', nothing))
+  before = [vars(owner)[name] for owner, name, _ in places]
+  try:
+    for owner, name, value in places:
+      setattr(owner, name, value)
+    yield
+  finally:
+    for (owner, name, _), value in zip(places, before):
+      setattr(owner, name, value)
 
 
 def _dtype(space):
@@ -93,8 +124,6 @@ def load(run, checkpoint='latest'):
   finally:
     env.close()
   agent = build(config, *spaces, upstream.common.Counter(step))
-  with contextlib.redirect_stdout(io.StringIO()):
-    create_variables(agent)
   try:
     checkpoints.Checkpoints(run / 'checkpoints', agent).restore(checkpoint)
   except AssertionError as error:

@@ -5,8 +5,10 @@ import random
 import numpy as np
 import tensorflow as tf
 
+from patches import fast as fast_bodies
 
-def configure(precision, threads=0, jit=True):
+
+def configure(precision, threads=0, jit=True, fast=True):
   """Sets TensorFlow up for a training.
 
   Args:
@@ -14,10 +16,12 @@ def configure(precision, threads=0, jit=True):
       loss scaling) or `32`.
     threads: int, CPU threads per operation; 0 leaves it to TensorFlow.
     jit: bool, whether tf.functions are compiled to graphs.
+    fast: bool, whether to use the faster bodies of upstream's methods.
 
   Returns:
     list of the GPUs that TensorFlow sees.
   """
+  fast_bodies.ENABLED = fast
   gpus = tf.config.list_physical_devices('GPU')
   for gpu in gpus:
     tf.config.experimental.set_memory_growth(gpu, True)

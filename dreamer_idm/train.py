@@ -56,7 +56,8 @@ def _run(config, logdir):
   rendering.choose_backend(environments.renders(config))
   # Clusters say goodbye with SIGTERM; it ends a run as Ctrl-C does.
   signal.signal(signal.SIGTERM, signal.default_int_handler)
-  gpus = runtime.configure(config.precision, config.threads, config.jit)
+  gpus = runtime.configure(
+      config.precision, config.threads, config.jit, config.fast)
   training = Training(config, logdir, gpus)
   try:
     training.run()

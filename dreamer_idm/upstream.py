@@ -12,7 +12,9 @@ import pathlib
 import sys
 
 import patches
+from patches import fast
 from patches import gym_module
+from patches import nested_functions
 
 from .upstream_path import directory
 from .upstream_path import VERSION  # noqa: F401
@@ -41,7 +43,7 @@ with gym_module.available():
   common = _import('common')
   expl = _import('expl')
   agent = _import('agent')
-patches.after_upstream(common)
+patches.after_upstream(common, agent)
 
 
 @contextlib.contextmanager
@@ -67,3 +69,18 @@ def parts(**classes):
   finally:
     for key, value in before.items():
       setattr(places[key], key, value)
+
+
+@contextlib.contextmanager
+def as_published():
+  """Context in which graphs are traced from upstream's bodies alone.
+
+  For comparisons: patched only so far that it runs. With a global seed its
+  steps repeat their noise, see `patches/nested_functions.py`.
+  """
+  enabled, fast.ENABLED = fast.ENABLED, False
+  try:
+    with nested_functions.removed(common, agent):
+      yield
+  finally:
+    fast.ENABLED = enabled

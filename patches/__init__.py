@@ -30,17 +30,26 @@ def before_upstream():
   ruamel_yaml.apply()
 
 
-def after_upstream(common):
+def after_upstream(common, agent):
   """Mends the imported upstream package.
 
   Args:
     common: dreamerv2's imported `common` package.
+    agent: dreamerv2's imported `agent` module.
   """
   from . import adam
   from . import episode_count
+  from . import fast_actor
+  from . import fast_decoder
+  from . import fast_rssm
   from . import gif
+  from . import nested_functions
   from . import trunc_normal
   adam.apply(common)
   episode_count.apply(common)
   gif.apply(common)
+  nested_functions.apply(common, agent)
+  fast_actor.apply(common, agent)
+  fast_decoder.apply(common)
+  fast_rssm.apply(common)
   trunc_normal.apply(common)

@@ -80,6 +80,7 @@ def make_agent(config, upstreams=False, seed=0, actions=2):
   import tensorflow as tf
 
   from dreamer_idm import agent
+  from dreamer_idm import agents
   from dreamer_idm import upstream
   tf.keras.utils.set_random_seed(seed)
   box = gymnasium.spaces.Box
@@ -92,9 +93,11 @@ def make_agent(config, upstreams=False, seed=0, actions=2):
       is_first=flag, is_last=flag, is_terminal=flag)
   cls = upstream.agent.Agent if upstreams else agent.IDMAgent
   with contextlib.redirect_stdout(io.StringIO()):
-    return cls(
+    built = cls(
         config, obs_space, {'action': box(-1, 1, (actions,), np.float32)},
         upstream.common.Counter(0))
+    agents.create_variables(built)
+  return built
 
 
 def run_script(path, text, timeout=180, **environ):
