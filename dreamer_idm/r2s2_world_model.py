@@ -71,6 +71,20 @@ def hinge(kl, delta):
   return loss, active
 
 
+def share(count, fraction):
+  """Draws a random share of states without replacement.
+
+  Args:
+    count: int, number of states.
+    fraction: float in (0, 1].
+
+  Returns:
+    int32 [max(1, round(fraction * count))], distinct, in [0, count).
+  """
+  size = max(1, round(fraction * count))
+  return tf.random.shuffle(tf.range(count))[:size]
+
+
 class _Last:
   """Holds a decoding for its reader; a plain object, so never a variable."""
 
@@ -171,6 +185,9 @@ class R2S2WorldModel(upstream.agent.WorldModel):
   def constraint(self, post):
     """The decoding constraint for the states that were just decoded.
 
+    With `cst_fraction` below 1 a random share of the B L states is disturbed
+    and decoded; the mean over them estimates the mean over all, unbiased.
+
     Args:
       post: dict of posterior tensors [B, L, ...] with stoch and deter; the
         gradient runs through the clean and through the noisy decoding.
@@ -180,6 +197,12 @@ class R2S2WorldModel(upstream.agent.WorldModel):
     """
     idm = self.config.idm
     clean = self.heads['decoder'].take()
+    post = {k: post[k] for k in ('stoch', 'deter')}
+    if idm.cst_fraction < 1:
+      batch, length = post['deter'].shape[:2]
+      some = share(batch * length, idm.cst_fraction)
+      pick = lambda x: tf.gather(tf.reshape(x, [-1, *x.shape[2:]]), some)[None]
+      clean, post = ({k: pick(v) for k, v in x.items()} for x in (clean, post))
     stoch, deter = disturb(
         post['stoch'], post['deter'], idm.sigma_s, idm.sigma_h)
     feat = self.rssm.get_feat({'stoch': stoch, 'deter': deter})

@@ -129,9 +129,10 @@ class RunLog:
       videos: dict of float [T, 3 * h, n * w, C] in [0, 1], upstream's report.
     """
     for name, video in videos.items():
+      video = np.array(video).astype(np.float32)  # bfloat16 has no picture.
       self._logger.video(f'train_{name}', video)
       pictures.reconstruction(
-          np.array(video), self._logdir / f'reconstruction_{name}.png',
+          video, self._logdir / f'reconstruction_{name}.png',
           self._config.render_size)
 
   def curve(self):

@@ -1,3 +1,5 @@
+import contextlib
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -23,9 +25,12 @@ def trained(config, upstreams=False, steps=2):
   return agent, history
 
 
-def test_every_switch_off_equals_upstream_bit_for_bit():
-  ours, losses = trained(small_config(*OFF))
-  theirs, expected = trained(small_config(*OFF), upstreams=True)
+@pytest.mark.parametrize('published', [False, True])
+def test_every_switch_off_equals_upstream_bit_for_bit(published):
+  context = upstream.as_published if published else contextlib.nullcontext
+  with context():
+    ours, losses = trained(small_config(*OFF))
+    theirs, expected = trained(small_config(*OFF), upstreams=True)
   assert type(theirs) is upstream.agent.Agent
   for mine, yours in zip(losses, expected, strict=True):
     assert mine.keys() == yours.keys()
@@ -83,12 +88,14 @@ def test_one_rollout_for_originals_and_copies(eager, monkeypatch, copies):
 
   def imagine(self, *args):
     seq = original(self, *args)
-    rows.append(seq['feat'].shape)
+    rows.append(tuple(seq['feat'].shape))
     return seq
 
   monkeypatch.setattr(upstream.agent.WorldModel, 'imagine', imagine)
   trained(small_config('--idm.copies', copies), steps=1)
-  assert rows == [(6, (1 + copies) * 3 * 9, 17)]
+  # The first is of two states, for creating the variables.
+  assert rows == [
+      (6, (1 + copies) * 2, 17), (6, (1 + copies) * 3 * 9, 17)]
 
 
 def test_evaluator_sees_the_world_model_before_its_step(eager):
@@ -112,12 +119,27 @@ def test_discrete_latents_are_refused_in_one_line():
   assert '\n' not in str(error.value)
 
 
-def test_half_precision_trains(eager):
-  tf.keras.mixed_precision.set_global_policy('mixed_float16')
+@pytest.mark.parametrize('name, dtype, rounding', [
+    ('mixed_float16', tf.float16, 2 ** -9),
+    ('mixed_bfloat16', tf.bfloat16, 2 ** -7)])
+def test_half_precision_trains_and_acts(eager, name, dtype, rounding):
+  # The world model stands still: float16 skips its first, overflowing steps.
+  config = small_config('--actor_ent', '0.01', '--model_opt.lr', '0')
+  _, expected = trained(config, steps=1)
+  tf.keras.mixed_precision.set_global_policy(name)
   try:
-    agent, history = trained(small_config(), steps=1)
-    assert agent.wm.rssm.initial(1)['deter'].dtype == tf.float16
+    agent, found = trained(config, steps=1)
+    latent = agent.wm.rssm.initial(1)
+    assert latent['deter'].dtype == dtype
+    obs = {k: v[0, :1] for k, v in chunk().items() if k != 'action'}
+    for mode in ('explore', 'eval'):
+      outputs, _ = agent.policy(obs, (latent, np.zeros((1, 2), 'f')), mode)
+      assert np.isfinite(outputs['action']).all()
   finally:
     tf.keras.mixed_precision.set_global_policy('float32')
-  assert np.isfinite(history[0]['model_loss'])
-  assert np.isfinite(history[0]['evaluator_loss'])
+  # The same noise, so that the losses differ by rounding alone.
+  for key in expected[0]:
+    if key.endswith('_loss'):
+      np.testing.assert_allclose(
+          float(found[0][key]), float(expected[0][key]), rtol=rounding,
+          atol=rounding, err_msg=key)

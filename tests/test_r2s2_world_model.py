@@ -185,3 +185,34 @@ def test_vector_observations_are_constrained_too(eager):
   assert not agent.wm.heads['decoder'].cnn_keys
   assert agent.wm.heads['decoder'].mlp_keys == ['position', 'speed']
   assert float(agent.wm.loss(data)[-1]['idm_kl']) > 0
+
+
+def test_share_is_distinct_and_covers_all_in_time():
+  draws = [r2s2.share(10, 0.35).numpy() for _ in range(60)]
+  assert all(len(set(x)) == 4 for x in draws)
+  assert set(np.concatenate(draws)) == set(range(10))
+  assert len(r2s2.share(5, 0.01)) == 1
+
+
+def test_halves_of_the_states_average_to_the_whole(eager, monkeypatch):
+  """Unbiased: every state has the same chance, and counts as in the whole."""
+  monkeypatch.setattr(
+      r2s2, 'disturb', lambda s, h, *sigmas: (s + 0.3, h - 0.2))
+  agent, data = prepared()
+  post = agent.wm.loss(data)[2]['post']
+  count = post['deter'].shape[0] * post['deter'].shape[1]
+  order = np.random.RandomState(0).permutation(count).astype(np.int32)
+
+  def constraint(fraction, states):
+    monkeypatch.setattr(r2s2, 'share', lambda *args: tf.constant(states))
+    agent.wm.config = agent.config.update({'idm.cst_fraction': fraction})
+    agent.wm.heads['decoder'](agent.wm.rssm.get_feat(post))
+    return float(agent.wm.constraint(post)[0])
+
+  whole = constraint(1.0, order)
+  cut = count // 3
+  parts = [
+      constraint(0.5, x) for x in (order[:cut], order[cut:])]
+  assert abs(parts[0] - parts[1]) > 1e-3 * whole
+  np.testing.assert_allclose(
+      (cut * parts[0] + (count - cut) * parts[1]) / count, whole, rtol=1e-5)
