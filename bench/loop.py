@@ -1,10 +1,11 @@
 """Where the time of a training goes, and how many env steps a second it does.
 
-  python bench/loop.py --configs cpu --steps 2500
+  python bench/loop.py --configs cpu
 
-Takes the command line of run.py. The run is a real one, in a temporary folder;
-its parts are timed from outside. What a part calls counts as that part's only
-where no other part is named.
+Takes the command line of run.py. The run is a real one, in a temporary folder,
+of two periods of `eval_every`; its parts are timed from outside, over the second
+period: from the end of one evaluation to the end of the next. A part within
+another counts as itself alone, but for what an evaluation does.
 """
 
 import argparse
@@ -24,8 +25,18 @@ class Clock:
   """Exclusive times of nested parts."""
 
   def __init__(self):
+    self._name = 'other'
+    self.start()
+
+  def start(self):
+    """Begins anew."""
     self.seconds = collections.Counter()
-    self._running = [('other', time.perf_counter())]
+    self._began = self._since = time.perf_counter()
+
+  def stop(self):
+    """Returns the seconds since the start."""
+    self._switch('other')
+    return self._since - self._began
 
   @contextlib.contextmanager
   def part(self, name):
@@ -34,7 +45,7 @@ class Clock:
     Args:
       name: str.
     """
-    outer = self._running[-1][0]
+    outer = self._name
     if outer.startswith('evaluation'):
       name = f'evaluation: {name}'
     self._switch(name)
@@ -45,9 +56,8 @@ class Clock:
 
   def _switch(self, name):
     now = time.perf_counter()
-    last, since = self._running[-1]
-    self.seconds[last] += now - since
-    self._running[-1] = (name, now)
+    self.seconds[self._name] += now - self._since
+    self._name, self._since = name, now
 
   def wrap(self, owner, name, part):
     """Times every call of a method.
@@ -73,70 +83,81 @@ class Clock:
     setattr(owner, name, timed)
 
 
+def instrument(training, clock):
+  """Times the parts of a run.
+
+  Args:
+    training: train.Training before its `run`.
+    clock: Clock, started anew at the end of the second evaluation.
+  """
+  from dreamer_idm import evaluation
+  clock.wrap(evaluation, 'evaluate', 'evaluation')
+  for env in (*training.envs, training.eval_env, training.rotated_env):
+    if env is not None:
+      clock.wrap(env, 'step', 'environment')
+      clock.wrap(env, 'reset', 'environment')
+  clock.wrap(training.replay, 'add_step', 'replay')
+  clock.wrap(training, '_tick', 'logging')
+  for name in ('write', 'report', 'curve', 'update', 'evaluation', 'episode'):
+    clock.wrap(training.log, name, 'logging')
+  draw = training.batches.__next__
+
+  def drawn():
+    with clock.part('batch'):
+      return draw()
+
+  training.batches = iter(drawn, None)
+  build, evaluate = training._build, training._evaluate
+
+  def timed_build():
+    build()
+    clock.wrap(training.agent, 'policy', 'policy')
+    clock.wrap(training.agent, 'report', 'logging')
+    clock.wrap(training, '_update', 'update')
+    clock.wrap(training, 'checkpoint', 'checkpoint')
+
+  def timed_evaluate():
+    evaluate()
+    if int(training.step) == training.config.eval_every:
+      clock.start()
+
+  training._build, training._evaluate = timed_build, timed_evaluate
+
+
 def main():
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
   parser.add_argument('--json', type=pathlib.Path)
   arguments, flags = parser.parse_known_args()
   import dreamer_idm  # noqa: F401, comes before TensorFlow
   from dreamer_idm import config as config_lib
-  from dreamer_idm import evaluation
+  from dreamer_idm import environments
   from dreamer_idm import rendering
   from dreamer_idm import runtime
-  from dreamer_idm import environments
+  config = config_lib.load(flags)
   with tempfile.TemporaryDirectory() as folder:
-    config = config_lib.load([*flags, '--logdir', folder])
+    config = config.update({
+        'logdir': folder, 'steps': 2 * config.eval_every})
     rendering.choose_backend(environments.renders(config))
     gpus = runtime.configure(
         config.precision, config.threads, config.jit, config.fast)
     from dreamer_idm import train
-    training = train.Training(config, pathlib.Path(folder), gpus)
     clock = Clock()
-    clock.wrap(evaluation, 'evaluate', 'evaluation')
-    for env in (*training.envs, training.eval_env, training.rotated_env):
-      if env is not None:
-        clock.wrap(env, 'step', 'environment')
-        clock.wrap(env, 'reset', 'environment')
-    clock.wrap(training.replay, 'add_step', 'replay')
-    for name in ('write', 'report', 'curve', 'update', 'evaluation'):
-      clock.wrap(training.log, name, 'logging')
-    build = training._build
-
-    def built():
-      build()
-      clock.wrap(training.agent, 'policy', 'policy')
-      clock.wrap(training.agent, 'report', 'logging')
-      clock.wrap(training, '_update', 'update')
-      clock.wrap(training, 'checkpoint', 'checkpoint')
-      draw = training.batches.__next__
-      training.batches = iter(lambda: drawn(clock, draw), None)
-      # Tracing and the first updates are the business of update.py.
-      for _ in range(3):
-        training._update()
-      clock.seconds.clear()
-      clock._running = [('other', time.perf_counter())]
-      clock.began = time.perf_counter()
-
-    training._build = built
+    training = train.Training(config, pathlib.Path(folder), gpus)
+    instrument(training, clock)
     try:
       training.run()
     finally:
       training.close()
-  clock._switch('other')
-  total = time.perf_counter() - clock.began
-  steps = (int(config.steps) - config.prefill) * config.action_repeat
-  print(f'{steps / total:.1f} env steps per second over {total:.0f} s')
+  total = clock.stop()
+  speed = config.eval_every * config.action_repeat / total
+  print(f'{speed:.1f} env steps per second over {total:.0f} s')
   print('| part | seconds | share |\n|---|---|---|')
   for name, seconds in clock.seconds.most_common():
     print(f'| {name} | {seconds:.1f} | {seconds / total:.1%} |')
   if arguments.json:
     arguments.json.write_text(json.dumps({
-        'flags': flags, 'env_steps_per_second': steps / total,
+        'flags': flags, 'env_steps_per_second': speed,
         'seconds': dict(clock.seconds)}, indent=1))
-
-
-def drawn(clock, draw):
-  with clock.part('batch'):
-    return draw()
 
 
 if __name__ == '__main__':

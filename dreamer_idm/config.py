@@ -29,7 +29,7 @@ OURS = (pathlib.Path(__file__).parent / 'configs.yaml').resolve()
 UPSTREAM = upstream_path.directory() / 'configs.yaml'
 # A run's checkpoint and replay fit no other values of these keys.
 FIXED = re.compile(
-    r'agent|method|seed|task|action_repeat|render_size|precision|'
+    r'agent|method|seed|task|action_repeat|render_size|shadows|precision|'
     r'pred_discount|slow_target|expl_behavior|batch_multiplier|'
     r'(rssm|encoder|decoder|\w+_head|actor|critic|idm)\..*|\w+_opt\.opt')
 WITHOUT = ('dmc',)  # The presets if none is named.
@@ -163,6 +163,8 @@ def check_resumable(config, path):
     raise UsageError(
         f'cannot read {path}, the config of the run that is there: mend it, '
         'or choose another folder with --logdir') from error
+  # Keys that the run did not know yet have their defaults.
+  before = {**_defaults(_sources()).flat, **before}
   flat = config.flat
   other = [
       f'{k} {before.get(k)} (now {flat.get(k)})'

@@ -27,7 +27,7 @@ images = types.SimpleNamespace(cnn_keys='image', mlp_keys='$^')
 def config(**kwargs):
   return types.SimpleNamespace(**{**dict(
       task='dmc_walker_walk', action_repeat=2, render_size=(32, 32),
-      dmc_camera=-1, time_limit=0, envs_parallel='none',
+      dmc_camera=-1, shadows=True, time_limit=0, envs_parallel='none',
       encoder=images, decoder=images), **kwargs})
 
 def check(obs):
@@ -60,7 +60,8 @@ def make():
       **changes):
     keys = {
         'task': task, 'action_repeat': 2, 'render_size': (32, 32),
-        'dmc_camera': -1, 'time_limit': 0, 'envs_parallel': 'none',
+        'dmc_camera': -1, 'shadows': True, 'time_limit': 0,
+        'envs_parallel': 'none',
         'encoder': IMAGES, 'decoder': IMAGES}
     config = types.SimpleNamespace(**{**keys, **changes})
     envs = environments.make_envs(config, mode, count, seed, perturb)
@@ -136,6 +137,15 @@ def test_frames_are_rendered_and_never_rotated(make):
         obs['image'], physics.render(32, 32, camera_id=0))
 
 
+def test_without_shadows_only_the_frames_differ(make):
+  full, = make()
+  plain, = make(shadows=False)
+  for one, two in zip(trajectory(full), trajectory(plain), strict=True):
+    first, second = one.pop('image').astype(int), two.pop('image').astype(int)
+    assert_equal([one], [two])
+    assert 0 < np.mean(np.abs(first - second)) < 20
+
+
 def test_rotation_is_of_frames_alone(make):
   clean, = make('eval')
   shaken, = make('eval', perturb=SHAKEN)
@@ -191,7 +201,7 @@ rendering._failure = lambda backend: 'no driver'
 vectors = types.SimpleNamespace(cnn_keys='$^', mlp_keys='.*')
 env, = environments.make_envs(types.SimpleNamespace(
     task='dmc_reacher_easy', action_repeat=2, render_size=(32, 32),
-    dmc_camera=-1, time_limit=0, envs_parallel='none', encoder=vectors,
+    dmc_camera=-1, shadows=True, time_limit=0, envs_parallel='none', encoder=vectors,
     decoder=vectors), 'train', 1, 0)
 assert sorted(env.reset()) == [
     'is_first', 'is_last', 'is_terminal', 'position', 'reward', 'to_target',
