@@ -56,13 +56,16 @@ def create_variables(agent):
       k: np.zeros((1, 2, *v.shape), _dtype(v))
       for k, v in agent.obs_space.items()}
   data['action'] = np.zeros((1, 2, *agent.act_space.shape), np.float32)
-  eagerly = tf.config.functions_run_eagerly()
+  behavior, eagerly = agent._task_behavior, tf.config.functions_run_eagerly()
+  config = behavior.config
+  behavior.config = config.update({'imag_horizon': 2})  # The least there is.
   tf.config.run_functions_eagerly(True)
   try:
     with _nothing_updated():
       agent.train(data)
   finally:
     tf.config.run_functions_eagerly(eagerly)
+    behavior.config = config
 
 
 @contextlib.contextmanager

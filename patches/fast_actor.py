@@ -26,10 +26,6 @@ def apply(common, agent):
   fast.replace(agent.ActorCritic, 'actor_loss', _actor_loss)
 
 
-class _Log(list):
-  """Hidden layers in the order of the calls."""
-
-
 def _get(published, self, name, ctor, *args, **kwargs):
   layer = published(self, name, ctor, *args, **kwargs)
   log = getattr(self, '_hidden', None)

@@ -3,11 +3,11 @@
 Slow: `observe` runs everything at each of the chunk's steps, on a batch of a
 few rows: the prior's head, which no later step reads, the products of actions
 and embeddings, which depend on no state, and distribution objects of dozens
-of operations. Tracing and optimising that graph takes most of the time from
-the start to the first update.
-Does: the loop keeps the state's part of both layers, the GRU and the
-posterior's head; all else runs once, on all steps. Noise is drawn for the whole
-chunk at once.
+of operations; the loop is unrolled. Tracing and optimising that graph takes most
+of the time from the start to the first update.
+Does: the loop, a `tf.while_loop`, keeps the state's part of both layers, the GRU
+and the posterior's head; all else runs once, on all steps. Noise is drawn for
+the whole chunk at once.
 Equal: up to the order of the sums, given the same noise. For Gaussian latents
 with one prior head, without normalisation, once the variables exist; other
 settings run as published.
@@ -45,20 +45,18 @@ def _observe(published, self, embed, action, is_first, state=None):
   out_state, out_embed = _halves(self, 'obs_out', self._deter)
   gru = _gru(self._cell, action.shape[1] or tf.shape(action)[1])
   noise = tf.random.normal([2, *_shape(action)[:2], self._stoch])
-  # Unstacked at once: the gradient of a slice is as large as the whole.
-  steps = zip(*[tf.unstack(x) for x in (
+  inputs = (
       mask, from_action(self._cast(action) * mask),
-      out_embed(self._cast(embed)), noise[0])])
-  stoch, deter = state['stoch'], state['deter']
-  posts = []
-  for keep, action_part, embed_part, eps in steps:
-    x = self._act(from_state(self._cast(stoch) * keep) + action_part)
-    deter = gru(x, deter * keep)
+      out_embed(self._cast(embed)), noise[0])
+
+  def step(state, keep, action_part, embed_part, eps):
+    x = self._act(from_state(self._cast(state['stoch']) * keep) + action_part)
+    deter = gru(x, state['deter'] * keep)
     x = self._act(out_state(deter) + embed_part)
     stats = self._suff_stats_layer('obs_dist', x)
-    stoch = _sample(stats, eps)
-    posts.append({'stoch': stoch, 'deter': deter, **stats})
-  post = {k: tf.stack([x[k] for x in posts], 0) for k in posts[0]}
+    return {'stoch': _sample(stats, eps), 'deter': deter, **stats}
+
+  post = _scan(step, state, inputs)
   prior = _prior(self, post['deter'], noise[1])
   return tuple({k: swap(v) for k, v in x.items()} for x in (post, prior))
 
@@ -138,3 +136,40 @@ def _gru(cell, rows):
     return state + update * (cand - state)
 
   return step
+
+
+def _scan(step, state, inputs):
+  """Runs a step again and again, traced once, and keeps all its states.
+
+  Args:
+    step: function of a state and one element of each input to a state.
+    state: dict of tensors, the state before the first step; what the step
+      returns may have more keys.
+    inputs: sequence of tensors [T, ...], T static.
+
+  Returns:
+    dict of tensors [T, ...], what the steps returned.
+  """
+  import tensorflow as tf
+  length = inputs[0].shape[0]
+  arrays = [_array(length, x[0]).unstack(x) for x in inputs]
+  # Outside of the loop, because it tells what the step returns.
+  first = step(state, *[x.read(0) for x in arrays])
+  outs = {k: _array(length, v).write(0, v) for k, v in first.items()}
+
+  def body(index, state, outs):
+    state = step(state, *[x.read(index) for x in arrays])
+    return index + 1, state, {
+        k: outs[k].write(index, v) for k, v in state.items()}
+
+  _, _, outs = tf.while_loop(
+      lambda index, *args: index < length, body, (1, first, outs),
+      maximum_iterations=length)
+  return {k: v.stack() for k, v in outs.items()}
+
+
+def _array(length, example):
+  import tensorflow as tf
+  return tf.TensorArray(
+      example.dtype, length, element_shape=example.shape,
+      clear_after_read=False)

@@ -95,7 +95,7 @@ def test_one_rollout_for_originals_and_copies(eager, monkeypatch, copies):
   trained(small_config('--idm.copies', copies), steps=1)
   # The first is of two states, for creating the variables.
   assert rows == [
-      (6, (1 + copies) * 2, 17), (6, (1 + copies) * 3 * 9, 17)]
+      (3, (1 + copies) * 2, 17), (6, (1 + copies) * 3 * 9, 17)]
 
 
 def test_evaluator_sees_the_world_model_before_its_step(eager):
