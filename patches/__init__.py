@@ -44,6 +44,7 @@ def after_upstream(common, agent):
   from . import fast_rssm
   from . import gif
   from . import nested_functions
+  from . import step_cache
   from . import trunc_normal
   adam.apply(common)
   episode_count.apply(common)
@@ -52,4 +53,5 @@ def after_upstream(common, agent):
   fast_actor.apply(common, agent)
   fast_decoder.apply(common)
   fast_rssm.apply(common)
+  step_cache.apply(agent)
   trunc_normal.apply(common)

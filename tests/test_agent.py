@@ -143,3 +143,17 @@ def test_half_precision_trains_and_acts(eager, name, dtype, rounding):
       np.testing.assert_allclose(
           float(found[0][key]), float(expected[0][key]), rtol=rounding,
           atol=rounding, err_msg=key)
+
+
+def test_the_step_reaches_the_policy_as_a_number_that_is_not_cached(
+    eager, monkeypatch):
+  agent = make_agent(small_config())
+  agent.step.increment(41)
+  given = []
+  monkeypatch.setattr(
+      agent.tfstep, 'assign', lambda value, **kwargs: given.append(value))
+  obs = {k: v[0, :1] for k, v in chunk().items() if k != 'action'}
+  state = agent.wm.rssm.initial(1), np.zeros((1, 2), np.float32)
+  agent.policy(obs, state, 'eval')
+  assert given == [41]
+  assert isinstance(given[0], np.int64)  # A Python int is kept for good.
