@@ -3,9 +3,9 @@
   python bench/loop.py --configs cpu
 
 Takes the command line of run.py. The run is a real one, in a temporary folder,
-of two periods of `eval_every`; its parts are timed from outside, over the second
-period: from the end of one evaluation to the end of the next. A part within
-another counts as itself alone, but for what an evaluation does.
+of two periods of `eval_every`; its parts are timed from outside, over the
+second period: from the end of one evaluation to the end of the next. A part
+within another counts as itself alone, but for what an evaluation does.
 """
 
 import argparse

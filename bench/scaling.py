@@ -65,8 +65,9 @@ def replay(steps):
   Returns:
     dict: load and draw in seconds (a batch of 16x25), memory in GB.
   """
-  import dreamer_idm  # noqa: F401, comes before TensorFlow
   import numpy as np
+
+  import dreamer_idm  # noqa: F401, comes before TensorFlow
   from dreamer_idm import experience
 
   def resident():

@@ -29,8 +29,8 @@ SIZES = {  # Batch x length: 50x50; 16x50 with the full networks; 16x25.
     'cpu': ['--configs', 'cpu'],
     'cpu_proprio': ['--configs', 'cpu_proprio']}
 METHODS = {
-    'upstream': [], 'vanilla': [], 'idm': ['idm'], 'wo_eva': ['wo_eva'], 'wo_dm': ['wo_dm'],
-    'wo_cst_dm': ['wo_cst_dm'], 'doubled': ['doubled']}
+    'upstream': [], 'vanilla': [], 'idm': ['idm'], 'wo_eva': ['wo_eva'],
+    'wo_dm': ['wo_dm'], 'wo_cst_dm': ['wo_cst_dm'], 'doubled': ['doubled']}
 
 
 def settings(size, method, flags):
@@ -257,9 +257,10 @@ def main():
   parser.add_argument('flags', nargs='*', help=argparse.SUPPRESS)
   arguments = parser.parse_args()
   os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
+  import tensorflow as tf
+
   import dreamer_idm  # noqa: F401, comes before TensorFlow
   from dreamer_idm import runtime
-  import tensorflow as tf
   tf.get_logger().setLevel('ERROR')  # One agent after the other: retracing.
   runtime.configure('32', arguments.threads)
   if arguments.alone:

@@ -3,11 +3,11 @@
 Slow: `observe` runs everything at each of the chunk's steps, on a batch of a
 few rows: the prior's head, which no later step reads, the products of actions
 and embeddings, which depend on no state, and distribution objects of dozens
-of operations; the loop is unrolled. Tracing and optimising that graph takes most
-of the time from the start to the first update.
-Does: the loop, a `tf.while_loop`, keeps the state's part of both layers, the GRU
-and the posterior's head; all else runs once, on all steps. Noise is drawn for
-the whole chunk at once.
+of operations; the loop is unrolled. Tracing and optimising that graph takes
+most of the time from the start to the first update.
+Does: the loop, a `tf.while_loop`, keeps the state's part of both layers, the
+GRU and the posterior's head; all else runs once, on all steps. Noise is drawn
+for the whole chunk at once.
 Equal: up to the order of the sums, given the same noise. For Gaussian latents
 with one prior head, without normalisation, once the variables exist; other
 settings run as published.

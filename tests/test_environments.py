@@ -201,8 +201,8 @@ rendering._failure = lambda backend: 'no driver'
 vectors = types.SimpleNamespace(cnn_keys='$^', mlp_keys='.*')
 env, = environments.make_envs(types.SimpleNamespace(
     task='dmc_reacher_easy', action_repeat=2, render_size=(32, 32),
-    dmc_camera=-1, shadows=True, time_limit=0, envs_parallel='none', encoder=vectors,
-    decoder=vectors), 'train', 1, 0)
+    dmc_camera=-1, shadows=True, time_limit=0, envs_parallel='none',
+    encoder=vectors, decoder=vectors), 'train', 1, 0)
 assert sorted(env.reset()) == [
     'is_first', 'is_last', 'is_terminal', 'position', 'reward', 'to_target',
     'velocity'], env.reset()
