@@ -42,10 +42,11 @@ def main():
   parser.add_argument('--json', type=pathlib.Path)
   arguments = parser.parse_args()
   os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
+  import dreamer_idm  # noqa: F401, comes before TensorFlow
+  # isort: split
   import numpy as np
   import tensorflow as tf
 
-  import dreamer_idm  # noqa: F401, comes before TensorFlow
   from dreamer_idm import runtime
   tf.get_logger().setLevel('ERROR')  # One agent after the other: retracing.
   runtime.configure('32', arguments.threads)

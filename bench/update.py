@@ -4,10 +4,10 @@
 
 Every agent gets the same random batch, and they take turns, so that whatever
 else the machine does meets all of them. `upstream` is dreamerv2's vanilla
-agent as published, patched only to run; all others run with
-this project's faster parts, `vanilla` being the A/B's Dreamer. Then each is
-built in a process of its own: the time from the process's start to the first
-finished update, and the most memory that was resident after two.
+agent as published, patched only to run; all others run with this project's
+faster parts, `vanilla` being the A/B's Dreamer. Then each is built in a process
+of its own: the time from the process's start to the first finished update, and
+the most memory that was resident after two.
 """
 
 import argparse
@@ -257,9 +257,10 @@ def main():
   parser.add_argument('flags', nargs='*', help=argparse.SUPPRESS)
   arguments = parser.parse_args()
   os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
+  import dreamer_idm  # noqa: F401, comes before TensorFlow
+  # isort: split
   import tensorflow as tf
 
-  import dreamer_idm  # noqa: F401, comes before TensorFlow
   from dreamer_idm import runtime
   tf.get_logger().setLevel('ERROR')  # One agent after the other: retracing.
   runtime.configure('32', arguments.threads)
