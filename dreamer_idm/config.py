@@ -31,7 +31,8 @@ UPSTREAM = upstream_path.directory() / 'configs.yaml'
 FIXED = re.compile(
     r'agent|method|seed|task|action_repeat|render_size|shadows|precision|'
     r'pred_discount|slow_target|expl_behavior|batch_multiplier|'
-    r'(rssm|encoder|decoder|\w+_head|actor|critic|idm)\..*|\w+_opt\.opt')
+    r'(rssm|encoder|decoder|\w+_head|actor|critic)\..*|\w+_opt\.opt|'
+    r'(idm|clion|bird|soft_bird|planet|contrastive)\..*')
 WITHOUT = ('dmc',)  # The presets if none is named.
 
 

@@ -10,6 +10,8 @@ paper's eq. 2 the VARIANCE of the derived state is (sigma_s + sigma_s')^2:
 
 import tensorflow as tf
 
+from .extension import Extension
+
 MODES = ('widen', 'add', 'resample')
 
 
@@ -66,17 +68,23 @@ def extend(post, is_terminal, config):
   Args:
     post: dict of float tensors [B, L, ...], posterior states.
     is_terminal: bool tensor [B, L].
-    config: the `idm` section: copies, sigma_h, sigma_s, stoch_mode.
+    config: the `idm` section: copies K >= 1, sigma_h, sigma_s, stoch_mode.
 
   Returns:
     dict of tensors [(1 + K) * B, L, ...], the originals first, and bool
-    [(1 + K) * B, L]. With K = 0, the arguments themselves.
+    [(1 + K) * B, L].
   """
-  if not config.copies:
-    return post, is_terminal
   derived = derive(
       post, config.copies, config.sigma_h, config.sigma_s, config.stoch_mode)
   # No gradient reaches the world model from here: upstream's imagination
   # loss only ever updates the actor, whose first action comes after z_0.
   start = {k: tf.concat([post[k], derived[k]], 0) for k in post}
   return start, tile(is_terminal, 1 + config.copies)
+
+
+class DerivedMemory(Extension):
+  """Derived states as further starts of imagination."""
+
+  def starts(self, start, is_terminal):
+    """See `extend`."""
+    return extend(start, is_terminal, self.config.idm)

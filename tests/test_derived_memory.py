@@ -92,10 +92,3 @@ def test_extend_hands_on_its_settings():
   for key, sigma in [('deter', 0.2), ('stoch', 0.7)]:
     noise = start[key].numpy()[20:] - post[key]
     np.testing.assert_allclose(noise.std(), sigma, rtol=0.03)
-
-
-def test_no_copies_hands_back_the_arguments():
-  post, terminal = tensors(posterior()), tf.zeros((2, 3), tf.bool)
-  settings = type('S', (Settings,), {'copies': 0})
-  start, tiled = derived_memory.extend(post, terminal, settings)
-  assert start is post and tiled is terminal

@@ -3,6 +3,7 @@ import pytest
 import tensorflow as tf
 from conftest import chunk
 from conftest import make_agent
+from conftest import part
 from conftest import small_config
 
 from dreamer_idm import trajectory_evaluator as te
@@ -122,15 +123,15 @@ def test_first_deter_is_the_posterior_s_bitwise(eager, monkeypatch):
 
 def test_evaluator_step_changes_the_evaluator_alone(prepared):
   agent, data, outs = prepared
-  evaluator = agent.wm.evaluator
-  evaluator.train(outs['overshoot'])
+  evaluator = part(agent, te.TrajectoryEvaluator)
+  evaluator.train(outs)
   others = [
       *agent.wm.encoder.variables, *agent.wm.rssm.variables,
       *agent.wm.heads['decoder'].variables,
       *agent.wm.heads['reward'].variables]
   before = [x.numpy() for x in others]
   own = [x.numpy() for x in evaluator._head.variables]
-  metrics = evaluator.train(outs['overshoot'])
+  metrics = evaluator.train(outs)
   for x, y in zip(others, before, strict=True):
     np.testing.assert_array_equal(x, y)
   assert all(
@@ -167,9 +168,9 @@ def test_the_loss_asked_for_is_the_one_used(eager):
   for kind in te.LOSSES:
     agent = make_agent(small_config('--idm.eva_loss', kind))
     real, fake = np.random.RandomState(0).normal(size=(2, 4, 3, 36))
-    metrics = agent.wm.evaluator.train({
+    metrics = part(agent, te.TrajectoryEvaluator).train({'overshoot': {
         'real': tf.constant(real, tf.float32),
-        'fake': tf.constant(fake, tf.float32), 'mask': tf.ones((4, 3))})
+        'fake': tf.constant(fake, tf.float32), 'mask': tf.ones((4, 3))}})
     found[kind] = float(metrics['evaluator_loss'])
     if kind == 'linear':
       difference = metrics['idm_eva_prob_fake'] - metrics['idm_eva_prob_real']
@@ -185,8 +186,8 @@ def test_it_learns_to_tell_real_from_fake(eager):
   for _ in range(150):
     draw = lambda mean: tf.constant(
         random.normal(mean, 1, (4, 32, size)), tf.float32)
-    metrics = agent.wm.evaluator.train(
-        {'real': draw(0.5), 'fake': draw(-0.5), 'mask': mask})
+    metrics = part(agent, te.TrajectoryEvaluator).train({
+        'overshoot': {'real': draw(0.5), 'fake': draw(-0.5), 'mask': mask}})
   assert metrics['idm_eva_accuracy'] > 0.9
   assert metrics['idm_eva_prob_real'] > 0.7 > 0.3 > metrics[
       'idm_eva_prob_fake']
