@@ -44,7 +44,7 @@ def _is_method(name):
   if name in ('dreamer', *METHODS):
     return True
   try:
-    return '.' in name and importlib.util.find_spec(name) is not None
+    return importlib.util.find_spec(name) is not None
   except (ImportError, ValueError):
     return False
 

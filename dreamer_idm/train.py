@@ -20,6 +20,7 @@ from . import config as config_lib
 from . import environments
 from . import evaluation
 from . import experience
+from . import methods
 from . import progress
 from . import rendering
 from . import run_log
@@ -58,6 +59,8 @@ def _run(config, logdir):
   signal.signal(signal.SIGTERM, signal.default_int_handler)
   gpus = runtime.configure(
       config.precision, config.threads, config.jit, config.fast)
+  if config.agent != 'dreamer':
+    methods.load(config.agent)  # Before anything is collected.
   training = Training(config, logdir, gpus)
   try:
     training.run()

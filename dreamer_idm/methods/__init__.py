@@ -27,12 +27,25 @@ def extensions(config):
   Raises:
     UsageError: if there is no such method.
   """
-  if config.agent == 'dreamer':
-    return []
-  name = METHODS.get(config.agent, config.agent)
-  module = importlib.import_module(name)
+  return load(config.agent).extensions(config) if (
+      config.agent != 'dreamer') else []
+
+
+def load(name):
+  """Imports the module of a method.
+
+  Args:
+    name: str, one of METHODS or the full name of a module.
+
+  Returns:
+    module with a function `extensions`.
+
+  Raises:
+    UsageError: if it has none.
+  """
+  module = importlib.import_module(METHODS.get(name, name))
   if not hasattr(module, 'extensions'):
     raise UsageError(
-        f'--agent {config.agent}: {module.__file__} has no function '
+        f'--agent {name}: {module.__file__} has no function '
         'extensions(config), see docs/extending.md')
-  return module.extensions(config)
+  return module
