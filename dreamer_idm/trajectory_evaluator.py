@@ -67,10 +67,10 @@ def overshoot(img_step, start, action):
   Returns:
     dict of tensors [T + 1, N, ...], element 0 is `start`.
   """
-  states = [start]
-  for index in range(1, action.shape[0]):
-    states.append(img_step(states[-1], action[index]))
-  return {k: tf.stack([x[k] for x in states], 0) for k in start}
+  # A loop in the graph: nothing is differentiated through it, and an unrolled
+  # one would take a second of every start to trace.
+  states = tf.scan(img_step, action[1:], start)
+  return {k: tf.concat([start[k][None], states[k]], 0) for k in start}
 
 
 def transition(feat, action):
