@@ -1,8 +1,8 @@
 """BIRD: imagined trajectories weighted by their likelihood (NeurIPS 2020).
 
 Zhu et al., Bridging Imagination and Reality for Model-Based Deep Reinforcement
-Learning. Shapes: H horizon, N imagined trajectories, S stochastic size. What the
-world model itself finds likely counts for more:
+Learning. Shapes: H horizon, N imagined trajectories, S stochastic size.
+What the world model itself finds likely counts for more:
 
   S[n] = sum_t log p(stoch[t, n])     t = 1..H, under the imagined statistics
   x[n] = clip((S[n] - mean S) / (std S + 1e-9) + 1, 0, 2)
