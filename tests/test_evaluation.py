@@ -106,7 +106,7 @@ def test_the_critic_is_compared_in_its_own_units(agent, env, clip, scale):
 
 
 @pytest.mark.parametrize('preset, has', [
-    ('no_value', False), ('soft_bird', False), ('bird', True), ('idm', True)])
+    ('no_value', False), ('soft_bird', False), ('bird', True)])
 def test_values_are_left_out_where_a_critic_predicts_no_returns(
     eager, env, preset, has):
   agent = make_agent(small_config(
