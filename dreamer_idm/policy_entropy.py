@@ -2,7 +2,7 @@
 
 The entropy of tanh_normal has no closed form: upstream draws 100 actions a
 state and inverts their tanh, which in float32 ends at |x| = 8.7; at the initial
-standard deviation of 5 this is off by half a nat a dimension. Nearly all of it
+standard deviation of 5 this is off by 0.3 nats a dimension. Nearly all of it
 does have one, since log tanh'(x) = 2 log 2 - 2 |x| - 2 log(1 + e^(-2 |x|)):
 
   H = H(normal) + 2 log 2 - 2 E|x| - 2 E log(1 + e^(-2 |x|))
