@@ -207,6 +207,16 @@ def _method_conflicts(config):
     yield (
         f'--agent {config.agent} explores by itself: --expl_behavior '
         f'{config.expl_behavior} needs --agent dreamer')
+  if config.agent == 'no_value' and config.actor_grad in (
+      'reinforce', 'both'):
+    yield (
+        f'--actor_grad {config.actor_grad} needs a critic, which --agent '
+        'no_value has not: use --actor_grad dynamics')
+  if config.agent == 'soft_bird' and config.soft_bird.entropy_reward and (
+      config.actor_grad == 'reinforce'):
+    yield (
+        '--actor_grad reinforce cuts off the gradient of the entropies in the '
+        'returns: use --actor_grad dynamics, or --soft_bird.entropy_reward 0')
   constrained = config.agent in ('idm', 'clion') and config.idm.cst_scale
   if constrained and (
       _matches_nothing(config.decoder) or 'decoder' not in config.grad_heads):

@@ -85,6 +85,9 @@ class Extension(upstream.common.Module):
   def reward(self, behavior, seq, reward):
     """Changes the rewards that the returns are made of.
 
+    The critic then no longer predicts what an episode returns, and evaluations
+    leave the comparison out.
+
     Args:
       behavior: the ActorCritic: actor, critic.
       seq: imagined sequence, without `reward`.

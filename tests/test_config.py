@@ -327,6 +327,9 @@ def test_values_that_do_not_go_together(tmp_path):
   assert 'discount' in mistake('--grad_heads reward discount')
   assert 'a file' in mistake(f'--logdir {file}')
   assert 'decoded' in mistake('--configs dmc idm --decoder.cnn_keys $^')
+  for grad in ('reinforce', 'both'):
+    assert 'critic' in mistake(f'--agent no_value --actor_grad {grad}')
+  assert 'entrop' in mistake('--agent soft_bird --actor_grad reinforce')
   assert 'disag_offset' in mistake(
       '--expl_behavior Plan2Explore --disag_offset 50')
 
