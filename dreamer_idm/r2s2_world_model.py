@@ -26,14 +26,24 @@ def disturb(stoch, deter, sigma_s, sigma_h):
     sigma_h: float, standard deviation of the noise on deter.
 
   Returns:
-    The two disturbed tensors, in the shapes and dtypes of the originals; the
-    noise itself is drawn and added in float32.
+    The two disturbed tensors, in the shapes and dtypes of the originals.
   """
-  def noisy(x, sigma):
-    value = tf.cast(x, tf.float32)
-    value += sigma * tf.random.normal(tf.shape(value))
-    return tf.cast(value, x.dtype)
   return noisy(stoch, sigma_s), noisy(deter, sigma_h)
+
+
+def noisy(value, sigma):
+  """Adds Gaussian noise, drawn and added in float32.
+
+  Args:
+    value: float tensor.
+    sigma: float, standard deviation.
+
+  Returns:
+    tensor of the same shape and dtype.
+  """
+  full = tf.cast(value, tf.float32)
+  full += sigma * tf.random.normal(tf.shape(full))
+  return tf.cast(full, value.dtype)
 
 
 def decoding_kl(clean, noisy, batch_dims=2):

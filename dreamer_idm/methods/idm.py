@@ -6,7 +6,7 @@ from .. import trajectory_evaluator
 from .. import weighted_actor_critic
 
 
-def extensions(config):
+def extensions(config, constraint=r2s2_world_model.DecodingConstraint):
   """Builds IDM's parts, those that are switched on.
 
   Args:
@@ -18,7 +18,7 @@ def extensions(config):
   """
   idm, parts = config.idm, []
   if idm.cst_scale:
-    parts.append(r2s2_world_model.DecodingConstraint(config))
+    parts.append(constraint(config))
   if idm.copies:
     parts.append(derived_memory.DerivedMemory(config))
   if idm.evaluator:
