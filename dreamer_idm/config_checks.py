@@ -223,6 +223,10 @@ def _method_conflicts(config):
     yield (
         'the decoding constraint needs something decoded and decoder among '
         'grad_heads: use --decoder.cnn_keys image, or --idm.cst_scale 0')
+  if config.agent == 'clion' and config.idm.cst_delta:
+    yield (
+        "CLION's constraint has no margin: use --idm.cst_delta 0, or "
+        '--configs dmc idm')
 
 
 def _matches_nothing(coder):
