@@ -35,9 +35,8 @@ def derive(post, copies, sigma_h, sigma_s, mode='widen', noise='gaussian'):
     sigma_s: float >= 0, of the noise on stoch, or on the logits.
     mode: `widen` draws from N(mean, std + sigma_s), eq. 2; `add` adds noise to
       the sample there is, as the constraint does; `resample` draws anew from
-      N(mean, std), without sigma_s. With discrete latents `widen` draws from
-      the noisy logits, `resample` from those without noise, and `add` moves
-      the sample there is, see `same_luck`.
+      N(mean, std), without sigma_s. Discrete latents are always drawn anew:
+      from the logits as they are with `resample`, else from the noisy ones.
     noise: a kind of `latent_noise`. `interpolate` is always `add`; the draw
       of `resample` is the posterior's own, Gaussian.
 
@@ -80,35 +79,7 @@ def _discrete(post, sigma_s, mode, eps):
   if mode == 'resample':
     return {'stoch': upstream.common.OneHotDist(post['logit']).sample()}
   logit = post['logit'] + sigma_s * eps
-  if mode == 'add':
-    stoch = same_luck(post['stoch'], post['logit'], logit)
-  else:
-    stoch = upstream.common.OneHotDist(logit).sample()
-  return {'logit': logit, 'stoch': stoch}
-
-
-def same_luck(stoch, logit, other):
-  """Draws from other logits by the luck that led to a sample.
-
-  The class of a sample is the first of C clocks to ring, which do so at rates
-  p = softmax(logit). It rang at a time of rate sum p = 1 and, since these
-  clocks forget, each of the others has yet to wait at its own rate. Other
-  logits speed the clocks up or slow them down, and another may be first.
-
-  Args:
-    stoch: float32 [..., C], one-hot, drawn from softmax(logit).
-    logit: float32 [..., C].
-    other: float32 [..., C].
-
-  Returns:
-    float32 [..., C], one-hot and distributed as softmax(other); `stoch` if
-    the logits are the same.
-  """
-  wait = tf.random.gamma(tf.shape(logit), 1.0)
-  first = tf.reduce_sum(wait * stoch, -1, keepdims=True)
-  time = first + (1 - stoch) * wait * tf.exp(-tf.nn.log_softmax(logit))
-  soonest = tf.argmax(other - logit - tf.math.log(time), -1)
-  return tf.one_hot(soonest, logit.shape[-1])
+  return {'logit': logit, 'stoch': upstream.common.OneHotDist(logit).sample()}
 
 
 def tile(value, copies):

@@ -165,18 +165,9 @@ def test_discrete_logits_stay_without_noise(dtype):
     derived = derived_memory.derive(tensors(post), 2, 0.0, 0.0, mode)
     for key, value in post.items():
       assert derived[key].dtype == value.dtype, key
-      if key != 'stoch' or mode == 'add':
+      if key != 'stoch':
         np.testing.assert_array_equal(derived[key], np.concatenate([value] * 2))
   assert not (derived['stoch'].numpy()[:4] == post['stoch']).all()
-
-
-def test_discrete_sample_moves_as_seldom_as_its_logits_ask_for():
-  post = discrete()
-  changed = {}
-  for sigma in (0.01, 0.1, 1.0):
-    derived = derived_memory.derive(tensors(post), 1, 0.0, sigma, 'add')
-    changed[sigma] = (derived['stoch'].numpy() != post['stoch']).any(-1).mean()
-  assert 0 < changed[0.01] < 0.02 < changed[0.1] < 0.1 < changed[1.0] < 0.5
 
 
 def test_unknown_mode():
