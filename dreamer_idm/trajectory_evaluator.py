@@ -68,8 +68,9 @@ def overshoot(img_step, start, action):
     dict of tensors [T + 1, N, ...], element 0 is `start`.
   """
   # A loop in the graph: nothing is differentiated through it, and an unrolled
-  # one would take a second of every start to trace.
-  states = tf.scan(img_step, action[1:], start)
+  # one would take a second of every start to trace. One step after the other:
+  # side by side they would take their noise in any order.
+  states = tf.scan(img_step, action[1:], start, parallel_iterations=1)
   return {k: tf.concat([start[k][None], states[k]], 0) for k in start}
 
 
