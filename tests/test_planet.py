@@ -259,7 +259,8 @@ def test_exploration_is_noise_on_the_plan(eager, monkeypatch):
   np.testing.assert_array_equal(
       evaluation.act(agent, 'eval')(observation(), None)[0]['action'], plan)
   many = {k: np.repeat(v, 400, 0) for k, v in observation().items()}
-  noise = evaluation.act(agent, 'explore')(many, None)[0]['action'] - plan
+  outputs, _ = evaluation.act(agent, 'explore')(many, None)
+  noise = outputs['action'].numpy() - plan.numpy()
   assert abs(noise.mean()) < 0.05 and noise.std() == pytest.approx(0.3, abs=.05)
 
 
