@@ -49,6 +49,7 @@ def _is_method(name):
     return False
 
 
+NOTHING = {'$^', '^$'}  # The usual patterns for no observation at all.
 ACTIVATIONS = one_of(
     'none', 'elu', 'relu', 'relu6', 'leaky_relu', 'selu', 'gelu', 'silu',
     'swish', 'mish', 'softplus', 'softsign', 'tanh', 'sigmoid', 'identity')
@@ -227,13 +228,31 @@ def _method_conflicts(config):
     yield (
         "CLION's constraint has no margin: use --idm.cst_delta 0, or "
         '--configs dmc idm')
+  planet = config.planet
+  if config.agent == 'planet' and planet.elites > planet.candidates:
+    yield (
+        f'--planet.elites {planet.elites} must not be more than '
+        f'planet.candidates, {planet.candidates}')
+
+
+def decodes_nothing(config):
+  """Whether the decoder is switched off, by the patterns for nothing.
+
+  Args:
+    config: upstream's Config.
+
+  Returns:
+    bool.
+  """
+  decoder = config.decoder
+  return {decoder.cnn_keys, decoder.mlp_keys} <= NOTHING
 
 
 def _matches_nothing(coder):
   # The names of vector observations are the task's, so patterns other than
   # the usual ones for nothing get the benefit of the doubt.
   image = re.match(coder.cnn_keys, 'image')
-  return not image and coder.mlp_keys in ('$^', '^$')
+  return not image and coder.mlp_keys in NOTHING
 
 
 def _image_conflicts(config):

@@ -17,6 +17,7 @@ import numpy as np
 from . import agents
 from . import checkpoints
 from . import config as config_lib
+from . import config_checks
 from . import environments
 from . import evaluation
 from . import experience
@@ -192,6 +193,9 @@ class Training:
   def _build(self):
     config = self.config
     self.progress.note('Building the agent and tracing its update.')
+    if config_checks.decodes_nothing(config):
+      self.progress.note(
+          'It decodes nothing: there will be no pictures of its predictions.')
     env = self.envs[0]
     with self.progress.during('tracing'), contextlib.redirect_stdout(
         io.StringIO()):

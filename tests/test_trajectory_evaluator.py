@@ -110,6 +110,20 @@ def test_overshoot_starts_at_the_posterior_and_uses_its_actions(prepared):
       assert np.abs(fake[1, row, -12:] - real[1, row, -12:]).max() > 0
 
 
+def test_overshoot_in_a_graph_draws_noise_of_its_own_and_in_order():
+  start, action = {'x': tf.zeros((50, 20))}, tf.zeros((9, 50, 1))
+  step = lambda state, action: {
+      'x': tf.random.normal((50, 20)) + 0 * state['x']}
+  draws = []
+  for _ in range(4):
+    tf.random.set_seed(3)
+    draws.append(
+        tf.function(lambda: te.overshoot(step, start, action))()['x'].numpy())
+  for other in draws[1:]:
+    np.testing.assert_array_equal(other, draws[0])
+  assert len(np.unique(draws[0][1:].round(6), axis=0)[:, 0, 0]) == 8
+
+
 def test_first_deter_is_the_posterior_s_bitwise(eager, monkeypatch):
   # A single window has the batch of the posterior's own computation; the
   # faster body sums in another order than a single step does.
