@@ -112,9 +112,9 @@ def test_overshoot_starts_at_the_posterior_and_uses_its_actions(prepared):
 
 def test_overshoot_in_a_graph_draws_noise_of_its_own_and_in_order():
   start, action = {'x': tf.zeros((200, 300))}, tf.zeros((31, 200, 1))
-  # Noise that waits for nothing, beside a slow computation.
+  slow = tf.ones((300, 300))  # The noise does not wait for the product.
   step = lambda state, action: {
-      'x': tf.random.normal((200, 300)) + 0 * (state['x'] @ tf.ones((300, 300)))}
+      'x': tf.random.normal((200, 300)) + 0 * (state['x'] @ slow)}
   draws = []
   for _ in range(4):
     tf.random.set_seed(3)
