@@ -139,6 +139,7 @@ def has_values(behavior):
     return False
   return all(
       type(x).reward is Extension.reward
+      and type(x).target is Extension.target
       for x in getattr(behavior, 'extensions', ()))
 
 

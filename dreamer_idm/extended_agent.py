@@ -21,6 +21,10 @@ class _OptimizerOfMore(upstream.common.Module):
   def __call__(self, tape, loss, modules):
     return self._optimizer(tape, loss, [*modules, *self._modules_too])
 
+  @property
+  def variables(self):
+    return self._optimizer.variables
+
 
 class ExtendedWorldModel(upstream.agent.WorldModel):
   """Upstream's world model: more losses, and steps of other optimizers."""

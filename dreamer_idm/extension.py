@@ -24,8 +24,9 @@ class Extension(upstream.common.Module):
 
   Attributes:
     config: upstream's Config with our keys.
-    classes: dict of names of upstream's classes to subclasses that the agent
-      is built from instead, such as {'Decoder': RememberingDecoder}.
+    classes: dict of names of upstream's classes to subclasses that the world
+      model is built from instead, such as {'Decoder': RememberingDecoder}; of
+      two extensions that name the same class, the later one is heard.
     unused: names, of `actor` and `critic`, of what this method does not train.
     model_modules: modules with variables beside the world model's own that its
       optimizer trains too.
@@ -100,6 +101,8 @@ class Extension(upstream.common.Module):
 
   def target(self, behavior, seq):
     """Replaces the lambda returns that actor and critic learn from.
+
+    As with `reward`, evaluations then leave the critic's values out.
 
     Args:
       behavior: the ActorCritic.

@@ -47,6 +47,13 @@ def test_the_page_s_example_trains_and_is_explained(clone):
       json.loads(x) for x in (clone / 'logdir/metrics.jsonl').open()]
   losses = [x['curious_loss'] for x in rows if 'curious_loss' in x]
   assert losses and np.isfinite(losses).all() and min(losses) > 0
+  done = call(
+      clone, 'run.py', *RUN, '--logdir', 'logdir', '--curious.scale', '0')
+  assert done.returncode == 2 and 'curious.scale' in done.stderr, done.stderr
+  done = call(
+      clone, '-m', 'dreamer_idm', 'evaluate', '--logdir', 'logdir',
+      '--episodes', '1', '--perturb', 'none')
+  assert done.returncode == 0, done.stdout + done.stderr
   words = ' '.join(call(clone, 'run.py', '--help').stdout.split())
   assert 'weight of the bonus for states that are new' in words
   assert 'Dreamer with a reward for states that are new.' in words
@@ -67,6 +74,15 @@ np.testing.assert_allclose(before, 0.1 * error, rtol=1e-3)
 fixed = [x.numpy() for x in part._fixed.variables]
 for _ in range(300):
   part.train({'feat': tf.constant(feat)})
+direction = np.random.RandomState(1).normal(size=feat.shape).astype('f')
+with tf.GradientTape() as tape:
+  step = tf.Variable(0.0)
+  total = tf.reduce_sum(part.error(feat + step * direction))
+slope = sum(
+    sign * part.error(tf.constant(
+        feat + sign * 0.01 * direction)).numpy().sum()
+    for sign in (1, -1)) / 0.02
+np.testing.assert_allclose(tape.gradient(total, step), slope, rtol=0.02)
 after = part.reward(None, {'feat': tf.constant(feat)}, reward) - 2.0
 assert after.numpy().mean() < 0.2 * before.numpy().mean()
 for x, y in zip(part._fixed.variables, fixed):

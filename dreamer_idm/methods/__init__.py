@@ -27,8 +27,9 @@ def extensions(config):
   Raises:
     UsageError: if there is no such method.
   """
-  return load(config.agent).extensions(config) if (
-      config.agent != 'dreamer') else []
+  if config.agent == 'dreamer':
+    return []
+  return load(config.agent).extensions(config)
 
 
 def load(name):
