@@ -399,7 +399,6 @@ print('end')
     'environments', 'upstream_envs', 'workers', 'rendering', 'perturbations'])
 def test_no_tensorflow_is_imported(tmp_path, module):
   done = run_script(tmp_path, f"""
-import contextlib
 import sys
 import dreamer_idm.{module}
 print([x for x in sys.modules if 'tensorflow' in x or 'dm_control' in x])
