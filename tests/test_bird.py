@@ -80,12 +80,6 @@ def test_weights_are_standardised_and_clipped():
       rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize('count', [1, 4])
-def test_equal_likelihoods_weigh_nothing(count):
-  np.testing.assert_array_equal(
-      bird.trajectory_weights(tf.fill([count], -2.5)), np.ones(count))
-
-
 def test_weights_have_no_gradient():
   seq = {k: tf.Variable(v) for k, v in gaussian().items()}
   with tf.GradientTape() as tape:

@@ -74,7 +74,7 @@ def trajectory_weights(log_prob):
     log_prob: float32 [N], S.
 
   Returns:
-    float32 [N], x in [0, 2], without gradient; ones if all S are the same.
+    float32 [N], x in [0, 2], without gradient.
   """
   log_prob = tf.stop_gradient(log_prob)
   score = log_prob - tf.reduce_mean(log_prob)
