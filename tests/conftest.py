@@ -100,6 +100,44 @@ def make_agent(config, upstreams=False, seed=0, actions=2):
   return built
 
 
+def trained(config, upstreams=False, steps=2):
+  """Trains an agent on chunks of fixed seeds.
+
+  Args:
+    config: upstream's Config.
+    upstreams: bool, whether to build upstream's own class.
+    steps: int, updates.
+
+  Returns:
+    the agent, and a list of dicts of metrics, one for each update.
+  """
+  agent = make_agent(config, upstreams)
+  state, history = agent.wm.rssm.initial(3), []
+  for seed in range(steps):
+    state, metrics = agent.train(chunk(seed=seed), state)
+    history.append({k: np.array(v) for k, v in metrics.items()})
+  return agent, history
+
+
+def assert_equals_upstream(config, steps=2):
+  """Asserts that training does what upstream's class does, bit for bit.
+
+  Args:
+    config: upstream's Config, with all that is ours switched off.
+    steps: int, updates.
+  """
+  from dreamer_idm import upstream
+  ours, losses = trained(config, steps=steps)
+  theirs, expected = trained(config, upstreams=True, steps=steps)
+  assert type(theirs) is upstream.agent.Agent is not type(ours)
+  for mine, yours in zip(losses, expected, strict=True):
+    assert mine.keys() == yours.keys()
+    for key in yours:
+      np.testing.assert_array_equal(mine[key], yours[key], key)
+  for x, y in zip(ours.variables, theirs.variables, strict=True):
+    np.testing.assert_array_equal(x, y, x.name)
+
+
 def part(agent, kind):
   """Finds an extension of an agent.
 

@@ -2,13 +2,13 @@ import numpy as np
 import pytest
 import scipy.stats
 import tensorflow as tf
+from conftest import assert_equals_upstream
 from conftest import make_agent
 from conftest import small_config
-from test_extended_agent import trained
+from conftest import trained
 from test_weighted_actor_critic import imagined
 from test_weighted_actor_critic import numpy_losses
 
-from dreamer_idm import upstream
 from dreamer_idm.methods import bird
 
 H, N, S = 5, 7, 3
@@ -138,15 +138,7 @@ def test_entropy_bonus_is_the_actor_s_alone(eager):
 def test_switched_off_it_is_upstream_bit_for_bit():
   off = config(*OFF)
   assert bird.extensions(off) == []
-  ours, losses = trained(off)
-  theirs, expected = trained(off, upstreams=True)
-  assert type(theirs) is upstream.agent.Agent
-  for mine, yours in zip(losses, expected, strict=True):
-    assert mine.keys() == yours.keys()
-    for key in yours:
-      np.testing.assert_array_equal(mine[key], yours[key], key)
-  for x, y in zip(ours.variables, theirs.variables, strict=True):
-    np.testing.assert_array_equal(x, y, x.name)
+  assert_equals_upstream(off)
 
 
 @pytest.mark.parametrize('flags, kinds', [

@@ -2,10 +2,12 @@ import numpy as np
 import pytest
 import scipy.ndimage
 import tensorflow as tf
+from conftest import assert_equals_upstream
 from conftest import chunk
 from conftest import make_agent
 from conftest import part
 from conftest import small_config
+from conftest import trained
 
 from dreamer_idm import config as config_lib
 from dreamer_idm import derived_memory
@@ -29,15 +31,6 @@ def clion_config(*flags, presets=('dmc', 'clion')):
 def prepared(*flags, **kwargs):
   agent = make_agent(clion_config(*flags, **kwargs))
   return agent, {k: tf.constant(v) for k, v in chunk().items()}
-
-
-def trained(config, upstreams=False, steps=2):
-  agent = make_agent(config, upstreams)
-  state, history = agent.wm.rssm.initial(3), []
-  for seed in range(steps):
-    state, metrics = agent.train(chunk(seed=seed), state)
-    history.append({k: np.array(v) for k, v in metrics.items()})
-  return agent, history
 
 
 @pytest.mark.parametrize('flags, kinds', [
@@ -64,15 +57,7 @@ def test_preset_draws_s_again_and_is_linear():
 
 
 def test_every_switch_off_equals_upstream_bit_for_bit(eager):
-  ours, losses = trained(clion_config(*OFF))
-  theirs, expected = trained(clion_config(*OFF), upstreams=True)
-  assert type(theirs) is upstream.agent.Agent
-  for mine, yours in zip(losses, expected, strict=True):
-    assert mine.keys() == yours.keys()
-    for key in yours:
-      np.testing.assert_array_equal(mine[key], yours[key], key)
-  for x, y in zip(ours.variables, theirs.variables, strict=True):
-    np.testing.assert_array_equal(x, y, x.name)
+  assert_equals_upstream(clion_config(*OFF))
 
 
 def test_training_in_a_graph_is_finite_and_complete():

@@ -3,26 +3,18 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from conftest import assert_equals_upstream
 from conftest import chunk
 from conftest import make_agent
 from conftest import part
 from conftest import small_config
+from conftest import trained
 
 from dreamer_idm import derived_memory
 from dreamer_idm import r2s2_world_model
-from dreamer_idm import upstream
 
 DISCRETE = ['--rssm.discrete', 4]
 OFF = ['--idm.copies', 0, '--idm.cst_scale', 0, '--idm.evaluator', 'False']
-
-
-def trained(config, upstreams=False, steps=2):
-  agent = make_agent(config, upstreams)
-  state, history = agent.wm.rssm.initial(3), []
-  for seed in range(steps):
-    state, metrics = agent.train(chunk(seed=seed), state)
-    history.append({k: np.array(v) for k, v in metrics.items()})
-  return agent, history
 
 
 def check(history):
@@ -55,16 +47,8 @@ def test_upstream_s_presets_have_discrete_latents(preset):
 
 
 def test_every_switch_off_equals_upstream_bit_for_bit(eager):
-  config = small_config(*DISCRETE, *OFF, presets=('dmc_vision', 'idm'))
-  ours, losses = trained(config)
-  theirs, expected = trained(config, upstreams=True)
-  assert type(theirs) is upstream.agent.Agent
-  for mine, yours in zip(losses, expected, strict=True):
-    assert mine.keys() == yours.keys()
-    for key in yours:
-      np.testing.assert_array_equal(mine[key], yours[key], key)
-  for x, y in zip(ours.variables, theirs.variables, strict=True):
-    np.testing.assert_array_equal(x, y, x.name)
+  assert_equals_upstream(
+      small_config(*DISCRETE, *OFF, presets=('dmc_vision', 'idm')))
 
 
 def test_constraint_puts_its_noise_on_the_one_hot_sample(eager):

@@ -3,9 +3,11 @@ import contextlib
 import numpy as np
 import pytest
 import tensorflow as tf
+from conftest import assert_equals_upstream
 from conftest import chunk
 from conftest import make_agent
 from conftest import small_config
+from conftest import trained
 
 from dreamer_idm import extended_agent
 from dreamer_idm import r2s2_world_model
@@ -15,29 +17,11 @@ OFF = [
     '--idm.copies', 0, '--idm.cst_scale', 0, '--idm.evaluator', 'False']
 
 
-def trained(config, upstreams=False, steps=2):
-  agent = make_agent(config, upstreams)
-  state, history = agent.wm.rssm.initial(3), []
-  for seed in range(steps):
-    state, metrics = agent.train(chunk(seed=seed), state)
-    history.append({k: np.array(v) for k, v in metrics.items()})
-  return agent, history
-
-
 @pytest.mark.parametrize('published', [False, True])
 def test_every_switch_off_equals_upstream_bit_for_bit(published):
   context = upstream.as_published if published else contextlib.nullcontext
   with context():
-    ours, losses = trained(small_config(*OFF))
-    theirs, expected = trained(small_config(*OFF), upstreams=True)
-  assert type(theirs) is upstream.agent.Agent
-  for mine, yours in zip(losses, expected, strict=True):
-    assert mine.keys() == yours.keys()
-    for key in yours:
-      np.testing.assert_array_equal(mine[key], yours[key], key)
-  assert len(ours.variables) == len(theirs.variables)
-  for x, y in zip(ours.variables, theirs.variables, strict=True):
-    np.testing.assert_array_equal(x, y, x.name)
+    assert_equals_upstream(small_config(*OFF))
 
 
 def test_idm_in_a_graph_is_finite_and_complete():

@@ -1,13 +1,13 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from conftest import assert_equals_upstream
 from conftest import chunk
 from conftest import make_agent
 from conftest import small_config
-from test_extended_agent import trained
+from conftest import trained
 from test_weighted_actor_critic import imagined
 
-from dreamer_idm import upstream
 from dreamer_idm.methods import bird
 from dreamer_idm.methods import soft_bird
 
@@ -111,15 +111,7 @@ def test_switched_off_it_is_upstream_bit_for_bit():
   off = config(
       *NO_BIRD, '--soft_bird.entropy_reward', 0, dist='tanh_normal')
   assert soft_bird.extensions(off) == []
-  ours, losses = trained(off)
-  theirs, expected = trained(off, upstreams=True)
-  assert type(theirs) is upstream.agent.Agent
-  for mine, yours in zip(losses, expected, strict=True):
-    assert mine.keys() == yours.keys()
-    for key in yours:
-      np.testing.assert_array_equal(mine[key], yours[key], key)
-  for x, y in zip(ours.variables, theirs.variables, strict=True):
-    np.testing.assert_array_equal(x, y, x.name)
+  assert_equals_upstream(off)
 
 
 def test_without_the_entropy_it_is_bird():
