@@ -109,7 +109,7 @@ def test_descending_it_tells_states_apart():
 def test_the_head_is_among_what_a_checkpoint_has(tmp_path, eager):
   def head(agent):
     variables = part(agent, contrastive.ContrastiveLoss)._head.variables
-    optimizers = agent.wm.model_opt._optimizer.variables
+    optimizers = agent.wm.model_opt.variables
     moments = optimizers[-len(variables):]  # The second ones.
     assert [x.shape for x in moments] == [x.shape for x in variables]
     assert len(variables) == 6 and len(optimizers) == 1 + 2 * len([
