@@ -24,13 +24,16 @@ METHODS = {
     'no_value': ['actor_target', 'actor_loss'],
     'contrastive': ['contrastive_loss', 'contrastive_accuracy', 'critic_loss'],
     'reward_only': ['actor_loss', 'critic_loss']}
+VALUES = ('clion', 'bird', 'contrastive', 'reward_only')  # Of plain returns.
 BLIND = ('contrastive', 'reward_only')
-# Episodes of 10 steps: one of random actions, one with two updates.
+# Episodes of 10 steps: one of random actions, one with two updates. Discounted
+# by a half, their first states' returns are known, to compare values with.
 BRIEF = [
     '--steps', '20', '--prefill', '10', '--pretrain', '1', '--time_limit', '10',
     '--eval_eps', '1', '--train_every', '5', '--log_every', '10',
     '--dataset.batch', '2', '--dataset.length', '6', '--replay.minlen', '6',
-    '--replay.maxlen', '6', '--imag_horizon', '3', '--jit', 'False']
+    '--replay.maxlen', '6', '--imag_horizon', '3', '--discount', '0.5',
+    '--jit', 'False']
 
 
 def python(*argv):
@@ -64,6 +67,7 @@ def test_metrics_are_finite_and_the_method_s(runs, method):
       'model_loss', 'kl_loss', 'reward_loss', 'eval_return',
       'eval_rotated_return', 'train_return', *METHODS[method]} <= names
   assert ('image_loss' in names) == (method not in BLIND)
+  assert ('eval_value_predicted' in names) == (method in VALUES)
   having = lambda word: [x for x in names if word in x]
   if method in ('planet', 'no_value'):
     assert not having('critic') and not having('value')
@@ -107,7 +111,7 @@ def test_evaluate(eager, runs, tmp_path, capsys, method):
   for condition in found['conditions']:
     assert len(condition['returns']) == 1
     assert np.isfinite(condition['returns']).all()
-  assert ('value' in found) == (method == 'contrastive')
+  assert ('value' in found) == (method in VALUES)
   blind = method in BLIND
   assert (tmp_path / 'rotation.gif').exists() != blind
   assert ('No videos' in capsys.readouterr().out) == blind
