@@ -17,6 +17,7 @@ from patches import ruamel_yaml
 
 from . import config_help
 from . import config_keys
+from . import durable
 from . import upstream_path
 from .config_checks import check
 from .config_checks import text
@@ -107,7 +108,7 @@ def save(config, path):
   try:
     path.parent.mkdir(parents=True, exist_ok=True)
     config.save(temporary)
-    os.replace(temporary, path)
+    durable.move(temporary, path)
   except OSError as error:
     temporary.unlink(missing_ok=True)
     raise UsageError(

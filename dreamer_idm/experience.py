@@ -1,10 +1,23 @@
-"""Upstream's replay, with a seed and with a past that can be returned to."""
+"""Upstream's replay, with a seed and with a past that can be returned to.
 
+Upstream writes an episode in place and reads whatever it finds. Here it is
+written beside its place, synced and renamed, and what is no episode is set
+aside when it is read.
+"""
+
+import collections
+import contextlib
 import pathlib
+import shutil
 
 import numpy as np
 
+from . import durable
 from . import upstream
+
+UNFINISHED = 'unfinished'  # Folder in which an episode is written.
+UNREADABLE = 'unreadable'  # Suffix of what is no episode.
+NEEDED = ('action', 'reward', 'is_first', 'is_last', 'is_terminal')
 
 
 class SeededReplay(upstream.common.Replay):
@@ -15,7 +28,7 @@ class SeededReplay(upstream.common.Replay):
   """
 
   def __init__(self, directory, seed, **kwargs):
-    """Loads the episodes of a directory.
+    """Loads the episodes of a directory; renames what is none.
 
     Args:
       directory: pathlib.Path, created if missing.
@@ -23,8 +36,46 @@ class SeededReplay(upstream.common.Replay):
       **kwargs: upstream's: capacity, ongoing, minlen, maxlen,
         prioritize_ends.
     """
-    super().__init__(directory, **kwargs)
+    self.unreadable: list[str] = []  # Files that were set aside.
+    shutil.rmtree(directory / UNFINISHED, ignore_errors=True)
+    for path in directory.glob('*.npz'):
+      if not path.stem.split('-')[-1].isdecimal():
+        self._set_aside(path)
+    with _files_by(upstream.common.replay.save_episode, self._load):
+      super().__init__(directory, **kwargs)
     self._random = np.random.RandomState(seed)
+
+  def add_episode(self, episode):
+    """Stores a finished episode, in memory and on the disk.
+
+    Args:
+      episode: dict of lists or arrays [T + 1, ...].
+
+    Raises:
+      OSError: if it cannot be written; then no part of it is there.
+    """
+    with _files_by(_saver(upstream.common.replay.save_episode), None):
+      super().add_episode(episode)
+
+  def _load(self, directory, capacity=None, minlen=1):
+    # In upstream's place: oldest first, the latest ones up to the capacity.
+    episodes, steps = {}, 0
+    for path in sorted(directory.glob('*.npz'), reverse=True):
+      episode = read_episode(path)
+      if episode is None:
+        self._set_aside(path)
+        continue
+      episodes[str(path)] = episode
+      steps += len(episode['action']) - 1
+      if capacity and steps >= capacity:
+        break
+    for path in _unlike_the_others(episodes):
+      del episodes[path]
+      self._set_aside(pathlib.Path(path))
+    return dict(reversed(episodes.items()))
+
+  def _set_aside(self, path):
+    self.unreadable.append(durable.set_aside(path, UNREADABLE).name)
 
   def batches(self, batch, length):
     """Yields training batches without end.
@@ -43,12 +94,18 @@ class SeededReplay(upstream.common.Replay):
       drawn = [next(chunks) for _ in range(batch)]
       yield {k: np.stack([x[k] for x in drawn]) for k in drawn[0]}
 
-  def forget_unfinished(self):
+  def forget_unfinished(self, worker=None):
     """Drops the episodes under way, for when their environments start over.
 
     Upstream would put the next episode's steps behind them, as one episode.
+
+    Args:
+      worker: int, the environment's number; None for all of them.
     """
-    self._ongoing_eps.clear()
+    if worker is None:
+      self._ongoing_eps.clear()
+    else:
+      self._ongoing_eps.pop(worker, None)
 
   @property
   def loaded(self):
@@ -80,6 +137,79 @@ class SeededReplay(upstream.common.Replay):
   @random_state.setter
   def random_state(self, state):
     set_random_state(self._random, state)
+
+
+@contextlib.contextmanager
+def _files_by(save, load):
+  # Upstream's replay looks these functions up in its module.
+  module = upstream.common.replay
+  before = module.save_episode, module.load_episodes
+  module.save_episode, module.load_episodes = save, load
+  try:
+    yield
+  finally:
+    module.save_episode, module.load_episodes = before
+
+
+def _saver(save):
+  def save_whole(directory, episode):
+    part = directory / UNFINISHED
+    part.mkdir(exist_ok=True)
+    try:
+      written = save(part, episode)
+      durable.move(written, directory / written.name)
+    finally:
+      shutil.rmtree(part)
+    return directory / written.name
+  return save_whole
+
+
+def step_bytes(obs_space, act_space):
+  """Finds what an agent step takes in memory.
+
+  Args:
+    obs_space: dict of gymnasium spaces.
+    act_space: dict of gymnasium spaces.
+
+  Returns:
+    int, bytes of all its arrays as upstream converts them.
+  """
+  def size(space):
+    kept = upstream.common.replay.convert(np.zeros((), space.dtype))
+    return int(np.prod(space.shape)) * kept.dtype.itemsize
+  return sum(map(size, {**obs_space, **act_space}.values()))
+
+
+def read_episode(path):
+  """Reads an episode; runs no code that may be in it.
+
+  Args:
+    path: pathlib.Path of a file `<time>-<id>-<steps>.npz`.
+
+  Returns:
+    dict of arrays [T + 1, ...] of finite numbers, or None if it is no whole
+    episode of so many steps.
+  """
+  try:
+    with np.load(path, allow_pickle=False) as file:
+      episode = {k: file[k] for k in file.keys()}
+  except Exception:  # Cut, foreign or damaged files raise a dozen kinds.
+    return None
+  length = int(path.stem.split('-')[-1]) + 1
+  whole = all(x in episode for x in NEEDED) and all(
+      x.ndim and len(x) == length and x.dtype.kind in 'biuf'
+      and (x.dtype.kind != 'f' or np.isfinite(x).all())
+      for x in episode.values())
+  return episode if whole else None
+
+
+def _unlike_the_others(episodes):
+  # Paths of episodes with other keys or shapes than most: of another task.
+  kinds = {
+      path: tuple(sorted((k, v.shape[1:]) for k, v in episode.items()))
+      for path, episode in episodes.items()}
+  usual = collections.Counter(kinds.values()).most_common(1)
+  return [x for x, kind in kinds.items() if kind != usual[0][0]]
 
 
 def plain_random_state(random):
@@ -135,5 +265,5 @@ def set_aside(directory, kept):
   kept = set(kept)
   late = [x for x in names(directory) if x not in kept]
   for name in late:
-    (directory / name).rename(directory / (name + '.after_checkpoint'))
+    durable.set_aside(directory / name, 'after_checkpoint')
   return len(late)
