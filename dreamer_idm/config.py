@@ -102,8 +102,8 @@ def save(config, path):
     UsageError: if it cannot be written.
   """
   path = pathlib.Path(path)
-  # Upstream tells the format by the suffix.
-  temporary = path.with_name(f'.{path.stem}.{os.getpid()}{path.suffix}')
+  # Upstream tells the format by the suffix. One name, for a kill leaves it.
+  temporary = path.with_name(f'.{path.stem}.part{path.suffix}')
   ruamel_yaml.apply()
   try:
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -153,7 +153,6 @@ class Training:
           config, 'eval', 1, seed + 1000, note, {
               'kind': 'rotation', 'strength': config.rotate.degrees,
               'per': config.rotate.per, 'fill': config.rotate.fill})
-    self._tell_memory()
     self.driver = common.Driver(self.envs)
     self.driver.on_step(self._on_step)
     self.driver.on_reset(self.replay.add_step)
@@ -202,6 +201,7 @@ class Training:
           f'{_words(error)}. {self._how_to_go_on()}') from error
 
   def _run(self):
+    self._tell_memory()
     try:
       config_lib.save(self.config, self.logdir / 'config.yaml')
       self._prefill()
