@@ -42,7 +42,7 @@ class _Json(tf.train.experimental.PythonState):
 
 
 def _step(path):
-  return int(re.search(r'-(\d+)$', path)[1])
+  return int(path.rpartition('-')[2])
 
 
 class Checkpoints:

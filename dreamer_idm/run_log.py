@@ -193,6 +193,10 @@ class RunLog:
           with self._dispensable('policy.gif'):
             pictures.policy_video(episode[key], self._logdir / 'policy.gif')
 
+  def forget_notes(self):
+    """Drops what was noted but not written: half an evaluation."""
+    self._logger._metrics.clear()
+
   def report(self, videos):
     """Notes the world model's open-loop predictions; `write` writes them.
 

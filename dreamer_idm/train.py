@@ -211,6 +211,7 @@ class Training:
     except (KeyboardInterrupt, BrokenPipeError, TrainingError):
       if self.sound:
         with safeguards.undisturbed():
+          self.log.forget_notes()
           if self.log.pending:
             self._write_log()
           self.checkpoint()

@@ -14,7 +14,6 @@ from dreamer_idm import experience
 from dreamer_idm import gymnasium_env
 from dreamer_idm import restarts
 from dreamer_idm import upstream
-from dreamer_idm import workers
 from dreamer_idm.errors import TrainingError
 
 sys.path.insert(0, str(ROOT))
@@ -98,8 +97,8 @@ def test_what_raises_is_started_again(start, replay, parallel):
 
 def test_a_process_that_exits_harms_its_own_episode_alone(start, replay):
   envs, notes = start('exit:100', 'process', count=2)
-  envs[1].reset()
   # The first one begins a few steps earlier, lest both fail at once.
+  envs[0].reset()
   for _ in range(30):
     envs[0].step({'action': np.zeros(1)})()
   counted = drive(envs, replay, 198)
@@ -111,8 +110,8 @@ def test_a_process_that_exits_harms_its_own_episode_alone(start, replay):
 
 def test_a_process_that_is_killed_or_hangs_is_started_again(
     start, replay, monkeypatch):
-  monkeypatch.setattr(workers.Worker, 'timeout', 1)
   envs, notes = start('hang:50', 'process')
+  envs[0]._env.timeout = 1
   drive(envs, replay, 60)
   assert 'did not answer for 1 s and was ended' in notes[0]
   os.kill(envs[0]._env._process.pid, signal.SIGKILL)
