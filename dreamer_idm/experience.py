@@ -1,23 +1,13 @@
-"""Upstream's replay, with a seed and with a past that can be returned to.
+"""Upstream's replay, with a seed and with a past that can be returned to."""
 
-Upstream writes an episode in place and reads whatever it finds. Here it is
-written beside its place, synced and renamed, and what is no episode is set
-aside when it is read.
-"""
-
-import collections
-import contextlib
 import pathlib
 import shutil
 
 import numpy as np
 
 from . import durable
+from . import episode_files
 from . import upstream
-
-UNFINISHED = 'unfinished'  # Folder in which an episode is written.
-UNREADABLE = 'unreadable'  # Suffix of what is no episode.
-NEEDED = ('action', 'reward', 'is_first', 'is_last', 'is_terminal')
 
 
 class SeededReplay(upstream.common.Replay):
@@ -37,11 +27,12 @@ class SeededReplay(upstream.common.Replay):
         prioritize_ends.
     """
     self.unreadable: list[str] = []  # Files that were set aside.
-    shutil.rmtree(directory / UNFINISHED, ignore_errors=True)
-    for path in directory.glob('*.npz'):
+    shutil.rmtree(
+        directory / episode_files.UNFINISHED, ignore_errors=True)
+    for path in sorted(directory.glob('*.npz')):
       if not path.stem.split('-')[-1].isdecimal():
         self._set_aside(path)
-    with _files_by(upstream.common.replay.save_episode, self._load):
+    with episode_files.by(load=self._load):
       super().__init__(directory, **kwargs)
     self._random = np.random.RandomState(seed)
 
@@ -54,14 +45,14 @@ class SeededReplay(upstream.common.Replay):
     Raises:
       OSError: if it cannot be written; then no part of it is there.
     """
-    with _files_by(_saver(upstream.common.replay.save_episode), None):
+    with episode_files.by(save=episode_files.save_whole):
       super().add_episode(episode)
 
   def _load(self, directory, capacity=None, minlen=1):
     # In upstream's place: oldest first, the latest ones up to the capacity.
     episodes, steps = {}, 0
     for path in sorted(directory.glob('*.npz'), reverse=True):
-      episode = read_episode(path)
+      episode = episode_files.read(path)
       if episode is None:
         self._set_aside(path)
         continue
@@ -69,13 +60,14 @@ class SeededReplay(upstream.common.Replay):
       steps += len(episode['action']) - 1
       if capacity and steps >= capacity:
         break
-    for path in _unlike_the_others(episodes):
+    for path in episode_files.unlike_the_others(episodes):
       del episodes[path]
       self._set_aside(pathlib.Path(path))
     return dict(reversed(episodes.items()))
 
   def _set_aside(self, path):
-    self.unreadable.append(durable.set_aside(path, UNREADABLE).name)
+    aside = durable.set_aside(path, episode_files.UNREADABLE)
+    self.unreadable.append(aside.name)
 
   def batches(self, batch, length):
     """Yields training batches without end.
@@ -139,31 +131,6 @@ class SeededReplay(upstream.common.Replay):
     set_random_state(self._random, state)
 
 
-@contextlib.contextmanager
-def _files_by(save, load):
-  # Upstream's replay looks these functions up in its module.
-  module = upstream.common.replay
-  before = module.save_episode, module.load_episodes
-  module.save_episode, module.load_episodes = save, load
-  try:
-    yield
-  finally:
-    module.save_episode, module.load_episodes = before
-
-
-def _saver(save):
-  def save_whole(directory, episode):
-    part = directory / UNFINISHED
-    part.mkdir(exist_ok=True)
-    try:
-      written = save(part, episode)
-      durable.move(written, directory / written.name)
-    finally:
-      shutil.rmtree(part)
-    return directory / written.name
-  return save_whole
-
-
 def step_bytes(obs_space, act_space):
   """Finds what an agent step takes in memory.
 
@@ -178,38 +145,6 @@ def step_bytes(obs_space, act_space):
     kept = upstream.common.replay.convert(np.zeros((), space.dtype))
     return int(np.prod(space.shape)) * kept.dtype.itemsize
   return sum(map(size, {**obs_space, **act_space}.values()))
-
-
-def read_episode(path):
-  """Reads an episode; runs no code that may be in it.
-
-  Args:
-    path: pathlib.Path of a file `<time>-<id>-<steps>.npz`.
-
-  Returns:
-    dict of arrays [T + 1, ...] of finite numbers, or None if it is no whole
-    episode of so many steps.
-  """
-  try:
-    with np.load(path, allow_pickle=False) as file:
-      episode = {k: file[k] for k in file.keys()}
-  except Exception:  # Cut, foreign or damaged files raise a dozen kinds.
-    return None
-  length = int(path.stem.split('-')[-1]) + 1
-  whole = all(x in episode for x in NEEDED) and all(
-      x.ndim and len(x) == length and x.dtype.kind in 'biuf'
-      and (x.dtype.kind != 'f' or np.isfinite(x).all())
-      for x in episode.values())
-  return episode if whole else None
-
-
-def _unlike_the_others(episodes):
-  # Paths of episodes with other keys or shapes than most: of another task.
-  kinds = {
-      path: tuple(sorted((k, v.shape[1:]) for k, v in episode.items()))
-      for path, episode in episodes.items()}
-  usual = collections.Counter(kinds.values()).most_common(1)
-  return [x for x, kind in kinds.items() if kind != usual[0][0]]
 
 
 def plain_random_state(random):

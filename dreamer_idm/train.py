@@ -20,6 +20,7 @@ from . import agents
 from . import checkpoints
 from . import config as config_lib
 from . import environments
+from . import episode_files
 from . import evaluation
 from . import experience
 from . import progress
@@ -76,7 +77,10 @@ def _run(config, logdir):
 def _words(error):
   if isinstance(error, OSError) and error.strerror:
     return f'{error.filename or "cannot write"}: {error.strerror}'
-  return ' '.join(str(error).split())[:300]
+  # TensorFlow's last words stand behind a trace and before a node's name.
+  lines = [x.strip() for x in str(error).splitlines()]
+  lines = [x for x in lines if x and not x.startswith(('[[', 'File '))]
+  return lines[-1][:300] if lines else type(error).__name__
 
 
 class Training:
@@ -136,7 +140,7 @@ class Training:
     if replay.unreadable:
       self.progress.note(
           f'{len(replay.unreadable)} files that are no whole episodes set '
-          f'aside in {directory} (*.{experience.UNREADABLE}).')
+          f'aside in {directory} (*.{episode_files.UNREADABLE}).')
     if self.saved:
       replay.keep(self.saved['loaded'])
     return replay

@@ -4,6 +4,7 @@ import gymnasium
 import numpy as np
 import pytest
 
+from dreamer_idm import episode_files
 from dreamer_idm import experience
 
 
@@ -157,7 +158,7 @@ def test_an_episode_that_cannot_be_written_leaves_nothing(
 
 
 def test_half_an_episode_of_a_killed_run_is_removed(replay, tmp_path):
-  folder = tmp_path / experience.UNFINISHED
+  folder = tmp_path / episode_files.UNFINISHED
   folder.mkdir()
   (folder / 'time-id-20.npz').write_bytes(b'half')
   assert reopen(tmp_path).stats['total_episodes'] == 3

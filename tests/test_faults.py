@@ -85,7 +85,7 @@ def test_no_checkpoint_is_made_of_parameters_that_are_not_finite(
 
 
 def test_steps_that_float16_skips_are_counted(training):
-  first = training('--precision', '16')
+  first = training('--precision', '16', '--actor.dist', 'tanh_normal')
   tf.keras.mixed_precision.set_global_policy('mixed_float16')
   first._prefill()
   first._build()
