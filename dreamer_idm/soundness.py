@@ -62,20 +62,3 @@ def not_finite(agent):
         tf.math.is_finite(variable)):
       return variable.name
   return ''
-
-
-def skipped_steps(agent, updates):
-  """Counts the steps that float16's loss scaling left out.
-
-  A gradient that is not finite is thrown away and the scale lowered.
-
-  Args:
-    agent: upstream's Agent or a subclass.
-    updates: int, how many there have been.
-
-  Returns:
-    dict of name -> int, `skipped_<optimizer>_steps`; empty without scaling.
-  """
-  return {
-      f'skipped_{x._name}_steps': updates - int(x._opt.iterations)
-      for x in optimizers(agent) if x._mixed}

@@ -385,9 +385,8 @@ class Training:
       self._write_log(fps=True)
 
   def _write_log(self, fps=False):
-    numbers = soundness.skipped_steps(self.agent, self.updates)
-    if self._failures(self.envs):
-      numbers['env_restarts'] = self._failures(self.envs)
+    failures = self._failures(self.envs)
+    numbers = {'env_restarts': failures} if failures else {}
     self.log.write(self.updates, fps, **numbers)
 
   def _failures(self, envs):
