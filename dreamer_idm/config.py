@@ -241,6 +241,8 @@ def _flatten(mapping, where, section=''):
   # Unlike upstream's, keys may be patterns and errors name the place.
   if not isinstance(mapping, dict):
     raise UsageError(f'{where}: must be a mapping of keys')
+  if section.count('.') > 9:  # An alias within its own anchor has no end.
+    raise UsageError(f'{where}: {text(section[:40])} is nested too deep')
   result = {}
   for key, value in mapping.items():
     if isinstance(value, dict):
