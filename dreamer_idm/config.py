@@ -226,7 +226,7 @@ def _read(path):
     presets = ruamel_yaml.safe_load(path.read_text(encoding='utf-8'))
   except OSError as error:
     raise UsageError(f'cannot read {path}: {error.strerror}') from error
-  except (ruamel.yaml.error.YAMLError, ValueError) as error:
+  except (ruamel.yaml.error.YAMLError, ValueError, RecursionError) as error:
     mark = getattr(error, 'problem_mark', None)
     problem = getattr(error, 'problem', None) or str(error)
     raise UsageError(
