@@ -171,7 +171,7 @@ def check(run):
 def _check_curve(rows, steps):
   # The first row with updates is the evaluation behind the prefill.
   updates = [x for x in rows if 'updates' in x]
-  start = updates[0]['agent_step']
+  start = int(updates[0]['agent_step'])
   expected = [x for x in range(start + 1, steps + 1) if not x % EVERY['log']]
   logged = [x['agent_step'] for x in rows if 'fps' in x]
   assert logged == expected, (logged, expected)
@@ -181,7 +181,7 @@ def _check_curve(rows, steps):
       if not x % EVERY['eval'] or x == steps]
   assert evaluated == expected, (evaluated, expected)
   for row in updates:
-    step = row['agent_step']
+    step = int(row['agent_step'])
     if step > start:
       count = 1 + PRETRAIN + sum(
           not x % EVERY['train'] for x in range(start + 1, step + 1))

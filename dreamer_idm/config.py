@@ -11,8 +11,6 @@ import os
 import pathlib
 import re
 
-import ruamel.yaml
-
 from patches import ruamel_yaml
 
 from . import config_help
@@ -226,12 +224,13 @@ def _read(path):
     presets = ruamel_yaml.safe_load(path.read_text(encoding='utf-8'))
   except OSError as error:
     raise UsageError(f'cannot read {path}: {error.strerror}') from error
-  except (ruamel.yaml.error.YAMLError, ValueError, RecursionError) as error:
+  except Exception as error:  # ruamel raises a dozen kinds.
     mark = getattr(error, 'problem_mark', None)
     problem = getattr(error, 'problem', None) or str(error)
     raise UsageError(
         f'{path}, line {mark.line + 1 if mark else "?"}: '
-        f'{problem.splitlines()[0]}') from error
+        f'{" ".join(problem.split())[:200] or type(error).__name__}'
+    ) from error
   if not isinstance(presets, dict):
     raise UsageError(f'{path}: must be a mapping of presets')
   return presets
