@@ -1,8 +1,8 @@
 """Imagination with Derived Memory for the Dreamer agent.
 
-`from dreamer_idm import IDMAgent` loads TensorFlow and dreamerv2; importing
-the package alone does not, so that environment processes and the command line
-stay light.
+`from dreamer_idm import ExtendedAgent` loads TensorFlow and dreamerv2;
+importing the package alone does not, so that environment processes and the
+command line stay light.
 """
 
 from patches import before_tensorflow
@@ -10,17 +10,17 @@ from patches import before_tensorflow
 before_tensorflow()
 
 __version__ = '0.1.0'
-__all__ = ['IDMAgent', 'load_config']
+__all__ = ['ExtendedAgent', 'load_config']
 
 
 def __getattr__(name):
-  if name == 'IDMAgent':
+  if name == 'ExtendedAgent':
     try:
-      from .agent import IDMAgent
+      from .extended_agent import ExtendedAgent
     except AttributeError as error:
       # `from dreamer_idm import` would take it for a missing name.
       raise ImportError(f'dreamer_idm cannot be imported: {error}') from error
-    return IDMAgent
+    return ExtendedAgent
   if name == 'load_config':
     from .config import load
     return load

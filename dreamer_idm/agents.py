@@ -11,6 +11,7 @@ import tensorflow as tf
 from . import checkpoints
 from . import config as config_lib
 from . import environments
+from . import extended_agent
 from . import upstream
 from .errors import UsageError
 
@@ -29,13 +30,12 @@ def build(config, obs_space, act_space, step):
     step: upstream's Counter of agent steps.
 
   Returns:
-    upstream's Agent or our IDMAgent, with all its variables.
+    upstream's Agent, or our ExtendedAgent for all but `agent: dreamer`, with
+    all its variables.
   """
-  if config.agent == 'idm':
-    from .agent import IDMAgent
-    agent_class = IDMAgent
-  else:
-    agent_class = upstream.agent.Agent
+  agent_class = (
+      upstream.agent.Agent if config.agent == 'dreamer'
+      else extended_agent.ExtendedAgent)
   with contextlib.redirect_stdout(io.StringIO()):
     agent = agent_class(config, obs_space, act_space, step)
     create_variables(agent)

@@ -30,7 +30,8 @@ UPSTREAM = upstream_path.directory() / 'configs.yaml'
 FIXED = re.compile(
     r'agent|method|seed|task|action_repeat|render_size|shadows|precision|'
     r'pred_discount|slow_target|expl_behavior|batch_multiplier|'
-    r'(rssm|encoder|decoder|\w+_head|actor|critic|idm)\..*|\w+_opt\.opt')
+    r'(rssm|encoder|decoder|\w+_head|actor|critic)\..*|\w+_opt\.opt|'
+    r'(idm|clion|bird|soft_bird|planet|contrastive)\..*')
 WITHOUT = ('dmc',)  # The presets if none is named.
 
 
@@ -165,10 +166,13 @@ def check_resumable(config, path):
   # Keys that the run did not know yet have their defaults.
   before = {**_defaults(_sources()).flat, **before}
   flat = config.flat
+  # A method of the user's own has its keys in a section of its name.
+  own = config.agent.rpartition('.')[2] + '.'
   other = [
       f'{k} {before.get(k)} (now {flat.get(k)})'
       for k in sorted({*before, *flat})
-      if FIXED.fullmatch(k) and before.get(k) != flat.get(k)]
+      if (FIXED.fullmatch(k) or k.startswith(own))
+      and before.get(k) != flat.get(k)]
   if other:
     other[5:] = [f'and {len(other) - 5} more'] if len(other) > 5 else []
     raise UsageError(

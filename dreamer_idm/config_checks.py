@@ -5,11 +5,13 @@ a run and by an assertion. Here they are checked before anything starts.
 """
 
 import collections
+import importlib.util
 import math
 import os
 import re
 
 from .errors import UsageError
+from .methods import METHODS
 
 Rule = collections.namedtuple('Rule', ['text', 'test'])
 
@@ -38,6 +40,16 @@ def _compiles(pattern):
   return True
 
 
+def _is_method(name):
+  if name in ('dreamer', *METHODS):
+    return True
+  try:
+    return importlib.util.find_spec(name) is not None
+  except (ImportError, ValueError):
+    return False
+
+
+NOTHING = {'$^', '^$'}  # The usual patterns for no observation at all.
 ACTIVATIONS = one_of(
     'none', 'elu', 'relu', 'relu6', 'leaky_relu', 'selu', 'gelu', 'silu',
     'swish', 'mish', 'softplus', 'softsign', 'tanh', 'sigmoid', 'identity')
@@ -47,7 +59,8 @@ ZERO_OR_MORE_THAN_ONE = Rule('0 or >= 1', lambda x: x == 0 or x >= 1)
 # Pattern of whole keys -> what each value, or each element of a list, must be.
 RULES = {
     # Ours.
-    'agent': one_of('dreamer', 'idm'),
+    'agent': Rule(
+        ' | '.join(['dreamer', *METHODS, 'a module of your own']), _is_method),
     'method': Rule(
         'a file name', lambda x: re.fullmatch(r'\w[\w.+-]*', x) is not None),
     'precision': one_of('auto', '16', 'bf16', '32'),
@@ -56,11 +69,18 @@ RULES = {
     r'rotate\.degrees': between(0, 180),
     r'rotate\.per': one_of('frame', 'episode'),
     r'rotate\.fill': one_of('zero', 'nearest'),
-    r'idm\.(sigma_.|copies|cst_\w+|eva_horizon|weight_power)': at_least(0),
+    r'idm\.(sigma_.|copies|eva_horizon|weight_power)': at_least(0),
+    r'idm\.cst_(scale|delta)': at_least(0),
     r'idm\.cst_fraction': Rule('> 0 and <= 1', lambda x: 0 < x <= 1),
+    r'idm\.noise': one_of(
+        'gaussian', 'uniform', 'laplace', 'student_t', 'interpolate'),
     r'idm\.stoch_mode': one_of('widen', 'add', 'resample'),
     r'idm\.eva_loss': one_of('bce', 'linear'),
     r'idm\.weight_clip': ZERO_OR_MORE_THAN_ONE,
+    r'(clion|bird|soft_bird|contrastive)\.\w+_(scale|reward)': at_least(0),
+    r'clion\.rotation_degrees': between(0, 180),
+    r'contrastive\.scale': at_least(0),
+    r'planet\.\w+': at_least(1),
     # Upstream's: the run.
     'seed': between(0, 2 ** 31 - 1),
     'envs|action_repeat|train_every|train_steps|render_size': at_least(1),
@@ -167,7 +187,7 @@ def _conflicts(config):
   logdir = os.path.expanduser(config.logdir)
   if os.path.exists(logdir) and not os.path.isdir(logdir):
     yield f'--logdir is a file, not a folder: {text(config.logdir)}'
-  yield from _idm_conflicts(config)
+  yield from _method_conflicts(config)
   yield from _image_conflicts(config)
   yield from _replay_conflicts(config)
   if 'discount' in config.grad_heads and not config.pred_discount:
@@ -183,30 +203,56 @@ def _conflicts(config):
       yield '--disag_target feat needs Gaussian latents: --rssm.discrete 0'
 
 
-def _idm_conflicts(config):
-  idm, discrete = config.idm, config.rssm.discrete
-  parts = idm.copies or idm.cst_scale or idm.evaluator
-  if config.agent == 'idm' and parts and discrete:
+def _method_conflicts(config):
+  if config.agent != 'dreamer' and config.expl_behavior != 'greedy':
     yield (
-        f'IDM needs Gaussian latents, but rssm.discrete is {discrete}: add '
-        '--rssm.discrete 0 --rssm.stoch 30, or begin with --configs dmc')
-  if config.agent == 'idm' and config.expl_behavior != 'greedy':
+        f'--agent {config.agent} explores by itself: --expl_behavior '
+        f'{config.expl_behavior} needs --agent dreamer')
+  if config.agent == 'no_value' and config.actor_grad in (
+      'reinforce', 'both'):
     yield (
-        f'IDM acts greedily: --expl_behavior {config.expl_behavior} needs '
-        '--agent dreamer')
-  decoder = config.decoder
-  if config.agent == 'idm' and idm.cst_scale and (
-      _matches_nothing(decoder) or 'decoder' not in config.grad_heads):
+        f'--actor_grad {config.actor_grad} needs a critic, which --agent '
+        'no_value has not: use --actor_grad dynamics')
+  if config.agent == 'soft_bird' and config.soft_bird.entropy_reward and (
+      config.actor_grad == 'reinforce'):
+    yield (
+        '--actor_grad reinforce cuts off the gradient of the entropies in the '
+        'returns: use --actor_grad dynamics, or --soft_bird.entropy_reward 0')
+  constrained = config.agent in ('idm', 'clion') and config.idm.cst_scale
+  if constrained and (
+      _matches_nothing(config.decoder) or 'decoder' not in config.grad_heads):
     yield (
         'the decoding constraint needs something decoded and decoder among '
         'grad_heads: use --decoder.cnn_keys image, or --idm.cst_scale 0')
+  if config.agent == 'clion' and config.idm.cst_delta:
+    yield (
+        "CLION's constraint has no margin: use --idm.cst_delta 0, or "
+        '--configs dmc idm')
+  planet = config.planet
+  if config.agent == 'planet' and planet.elites > planet.candidates:
+    yield (
+        f'--planet.elites {planet.elites} must not be more than '
+        f'planet.candidates, {planet.candidates}')
+
+
+def decodes_nothing(config):
+  """Whether the decoder is switched off, by the patterns for nothing.
+
+  Args:
+    config: upstream's Config.
+
+  Returns:
+    bool.
+  """
+  decoder = config.decoder
+  return {decoder.cnn_keys, decoder.mlp_keys} <= NOTHING
 
 
 def _matches_nothing(coder):
   # The names of vector observations are the task's, so patterns other than
   # the usual ones for nothing get the benefit of the doubt.
   image = re.match(coder.cnn_keys, 'image')
-  return not image and coder.mlp_keys in ('$^', '^$')
+  return not image and coder.mlp_keys in NOTHING
 
 
 def _image_conflicts(config):

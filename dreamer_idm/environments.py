@@ -17,6 +17,7 @@ import numpy as np
 
 from patches import mujoco_gl
 
+from . import config_checks
 from . import gymnasium_env
 from . import perturbations
 from . import rendering
@@ -111,6 +112,9 @@ def reads_images(config, obs_space):
 def check_observations(config, obs_space):
   """Checks that the agent's encoder and decoder find something.
 
+  A decoder whose patterns match nothing is left out on purpose, unless the
+  world model is to learn from it.
+
   Args:
     config: upstream's Config.
     obs_space: dict of gymnasium spaces.
@@ -122,7 +126,9 @@ def check_observations(config, obs_space):
       k: len(v.shape) for k, v in obs_space.items()
       if k not in ('reward', 'is_first', 'is_last', 'is_terminal')}
   listed = ', '.join(f'{k} {obs_space[k].shape}' for k in names)
-  for part in ('encoder', 'decoder'):
+  unused = 'decoder' not in config.grad_heads
+  without = unused and config_checks.decodes_nothing(config)
+  for part in ('encoder',) if without else ('encoder', 'decoder'):
     keys = getattr(config, part)
     if not any(
         re.match({1: keys.mlp_keys, 3: keys.cnn_keys}.get(dims, '$^'), name)

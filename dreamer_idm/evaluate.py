@@ -12,6 +12,7 @@ import time
 import numpy as np
 
 from . import config as config_lib
+from . import config_checks
 from . import environments
 from . import evaluation_pictures
 from . import perturbations
@@ -103,6 +104,8 @@ def run(args):
       if evaluation_pictures.video(trained.agent, result, out / name):
         written.append(name)
   evaluation_pictures.draw(results, out / 'robustness.png')
+  if config_checks.decodes_nothing(config):
+    print('No videos: this agent decodes nothing.')
   print(f'Results are in {out}: {", ".join(sorted(written))}')
 
 

@@ -6,13 +6,15 @@ import numpy as np
 import tensorflow as tf
 
 from . import upstream
+from .extension import Extension
 
 # The part of a return that may be missing where the time limit cuts it off.
 MISSING = 0.1
 
 # returns: float64 [episodes], undiscounted. episode: the first one, a dict of
 # arrays [T + 1, ...]. feat: float32 [T, S + D], its posterior states.
-# predicted, realised: float64 [states], see `compared_values`.
+# predicted, realised: float64 [states], see `compared_values`; empty for an
+# agent without a critic of the environment's rewards, see `has_values`.
 Evaluation = collections.namedtuple(
     'Evaluation', ['returns', 'episode', 'feat', 'predicted', 'realised'])
 
@@ -122,8 +124,29 @@ def evaluate(agent, env, episodes, on_step=None):
       *(np.concatenate([x[i] for x in done]) for i in (1, 2)))
 
 
+def has_values(behavior):
+  """Tells whether a critic predicts the returns that evaluation finds.
+
+  Args:
+    behavior: upstream's ActorCritic or a subclass.
+
+  Returns:
+    bool; False if the agent's method trains no critic (without an actor there
+    is none either), or rewards imagined states with more than the environment
+    does.
+  """
+  if {'actor', 'critic'} & getattr(behavior, 'unused', frozenset()):
+    return False
+  return all(
+      type(x).reward is Extension.reward
+      and type(x).target is Extension.target
+      for x in getattr(behavior, 'extensions', ()))
+
+
 def _values(agent, feat, episode):
   config, behavior = agent.config, agent._task_behavior
+  if not has_values(behavior):
+    return np.zeros(0), np.zeros(0)
   value = behavior.critic(tf.constant(feat)).mode().numpy()
   clip: dict = {'identity': lambda x: x, 'sign': np.sign, 'tanh': np.tanh}
   rewards = clip[config.clip_rewards](episode['reward'])

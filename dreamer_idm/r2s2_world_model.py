@@ -1,4 +1,4 @@
-"""R2S2: the world model whose decoder stays put under latent noise.
+"""R2S2: the constraint that keeps the decoder steady under latent noise.
 
 Shapes: B batch, L chunk length, S stochastic size, D deterministic size.
 Real states s, h are disturbed by Gaussian noise, and the decoder is asked to
@@ -13,6 +13,7 @@ say much the same of both:
 import tensorflow as tf
 
 from . import upstream
+from .extension import Extension
 
 
 def disturb(stoch, deter, sigma_s, sigma_h):
@@ -25,14 +26,24 @@ def disturb(stoch, deter, sigma_s, sigma_h):
     sigma_h: float, standard deviation of the noise on deter.
 
   Returns:
-    The two disturbed tensors, in the shapes and dtypes of the originals; the
-    noise itself is drawn and added in float32.
+    The two disturbed tensors, in the shapes and dtypes of the originals.
   """
-  def noisy(x, sigma):
-    value = tf.cast(x, tf.float32)
-    value += sigma * tf.random.normal(tf.shape(value))
-    return tf.cast(value, x.dtype)
   return noisy(stoch, sigma_s), noisy(deter, sigma_h)
+
+
+def noisy(value, sigma):
+  """Adds Gaussian noise, drawn and added in float32.
+
+  Args:
+    value: float tensor.
+    sigma: float, standard deviation.
+
+  Returns:
+    tensor of the same shape and dtype.
+  """
+  full = tf.cast(value, tf.float32)
+  full += sigma * tf.random.normal(tf.shape(full))
+  return tf.cast(full, value.dtype)
 
 
 def decoding_kl(clean, noisy, batch_dims=2):
@@ -128,89 +139,64 @@ class RememberingDecoder(upstream.common.Decoder):
     return {k: v.mean() for k, v in dists.items()}
 
 
-class R2S2WorldModel(upstream.agent.WorldModel):
-  """Upstream's world model, with the constraint and the evaluator's data."""
+class DecodingConstraint(Extension):
+  """The constraint as a term of the world model's loss."""
 
-  def __init__(self, config, obs_space, tfstep, evaluator=None):
-    """Creates the model.
+  classes = {'Decoder': RememberingDecoder}
 
-    Args:
-      config: upstream's Config with our `idm` section.
-      obs_space: dict of gymnasium spaces.
-      tfstep: tf.Variable int64, agent steps.
-      evaluator: TrajectoryEvaluator that learns beside the model, or None.
-    """
-    with upstream.parts(Decoder=RememberingDecoder):
-      super().__init__(config, obs_space, tfstep)
-    self.evaluator = evaluator
-
-  def train(self, data, state=None):
-    """Upstream's step of the model, then one of the evaluator.
-
-    The evaluator's transitions were drawn inside `loss`, before the step, so
-    that posteriors and overshoots come from the same parameters.
-
-    Args:
-      data: dict of tensors [B, L, ...] from the replay.
-      state: dict of tensors [B, ...], the latent before the chunk, or None.
-
-    Returns:
-      As upstream's: last state, dict of outputs, dict of metrics.
-    """
-    state, outputs, metrics = super().train(data, state)
-    if self.evaluator is not None:
-      metrics.update(self.evaluator.train(outputs['overshoot']))
-    return state, outputs, metrics
-
-  def loss(self, data, state=None):
-    """Upstream's loss plus the decoding constraint.
-
-    Args:
-      data: dict of tensors [B, L, ...] from the replay.
-      state: dict of tensors [B, ...], or None.
-
-    Returns:
-      As upstream's: float32 scalar loss, last state, outputs, metrics.
-    """
-    loss, last_state, outs, metrics = super().loss(data, state)
-    if self.config.idm.cst_scale:
-      constraint, mets = self.constraint(outs['post'])
-      loss += self.config.idm.cst_scale * constraint
-      metrics.update(mets)
-    if self.evaluator is not None:
-      outs['overshoot'] = self.evaluator.transitions(
-          self.rssm, outs['post'], data['action'], data['is_first'])
-    return loss, last_state, outs, metrics
-
-  def constraint(self, post):
-    """The decoding constraint for the states that were just decoded.
+  def model_loss(self, model, data, outs):
+    """The scaled constraint for the states that were just decoded.
 
     With `cst_fraction` below 1 a random share of the B L states is disturbed
     and decoded; the mean over them estimates the mean over all, unbiased.
 
     Args:
-      post: dict of posterior tensors [B, L, ...] with stoch and deter; the
-        gradient runs through the clean and through the noisy decoding.
+      model: the WorldModel, whose decoder was called on outs['feat'] last.
+      data: unused.
+      outs: dict with `post`, posterior tensors [B, L, ...] with stoch and
+        deter; the gradient runs through the clean and the noisy decoding.
 
     Returns:
       float32 scalar, and a dict of scalar metrics.
     """
-    idm = self.config.idm
-    clean = self.heads['decoder'].take()
-    post = {k: post[k] for k in ('stoch', 'deter')}
+    idm, decoder = self.config.idm, model.heads['decoder']
+    clean = decoder.take()
+    post = {k: outs['post'][k] for k in ('stoch', 'deter')}
     if idm.cst_fraction < 1:
       batch, length = post['deter'].shape[:2]
       some = share(batch * length, idm.cst_fraction)
       pick = lambda x: tf.gather(tf.reshape(x, [-1, *x.shape[2:]]), some)[None]
       clean, post = ({k: pick(v) for k, v in x.items()} for x in (clean, post))
+    decoder(model.rssm.get_feat(self.disturbed(post)))
+    loss, metrics = self.penalty(clean, decoder.take())
+    metrics['idm_cst_loss'] = loss
+    return idm.cst_scale * loss, metrics
+
+  def disturbed(self, post):
+    """Puts noise on the states.
+
+    Args:
+      post: dict of stoch [B, L, S] and deter [B, L, D].
+
+    Returns:
+      dict of the same.
+    """
+    idm = self.config.idm
     stoch, deter = disturb(
         post['stoch'], post['deter'], idm.sigma_s, idm.sigma_h)
-    feat = self.rssm.get_feat({'stoch': stoch, 'deter': deter})
-    self.heads['decoder'](feat)
-    kl = decoding_kl(clean, self.heads['decoder'].take())
+    return {'stoch': stoch, 'deter': deter}
+
+  def penalty(self, clean, noisy):
+    """Asks both decodings to be much the same.
+
+    Args:
+      clean: dict of float tensors [B, L, ...], decoder means o.
+      noisy: dict of the same, decoder means o'.
+
+    Returns:
+      float32 scalar, and a dict of scalar metrics.
+    """
+    kl = decoding_kl(clean, noisy)
     tf.debugging.assert_shapes([(kl, ('B', 'L'))])
-    loss, active = hinge(kl, idm.cst_delta)
-    metrics = {
-        'idm_kl': tf.reduce_mean(kl), 'idm_kl_active': active,
-        'idm_cst_loss': loss}
-    return loss, metrics
+    loss, active = hinge(kl, self.config.idm.cst_delta)
+    return loss, {'idm_kl': tf.reduce_mean(kl), 'idm_kl_active': active}

@@ -14,6 +14,7 @@ import matplotlib
 import numpy as np
 
 from . import config as config_lib
+from . import config_checks
 from . import environments
 from . import pictures
 from . import rendering
@@ -63,6 +64,10 @@ def run(args):
     raise UsageError(f'--threads must be >= 0, but is {args.threads}')
   configs = [config_lib.saved(pathlib.Path(x)) for x in args.runs]
   for path, config in zip(args.runs, configs):
+    if config_checks.decodes_nothing(config):
+      raise UsageError(
+          f'{path} ({config.method}) was trained without a decoder: there is '
+          'nothing to reconstruct')
     for key in SAME:
       ours, first = config.flat[key], configs[0].flat[key]
       if ours != first:

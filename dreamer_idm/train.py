@@ -19,10 +19,12 @@ import tensorflow as tf
 from . import agents
 from . import checkpoints
 from . import config as config_lib
+from . import config_checks
 from . import environments
 from . import episode_files
 from . import evaluation
 from . import experience
+from . import methods
 from . import progress
 from . import rendering
 from . import restarts
@@ -64,6 +66,8 @@ def _run(config, logdir):
   safeguards.listen()
   gpus = runtime.configure(
       config.precision, config.threads, config.jit, config.fast)
+  if config.agent != 'dreamer':
+    methods.load(config.agent)  # Before anything is collected.
   try:
     training = Training(config, logdir, gpus)
   except OSError as error:
@@ -268,6 +272,9 @@ class Training:
   def _build(self):
     config = self.config
     self.progress.note('Building the agent and tracing its update.')
+    if config_checks.decodes_nothing(config):
+      self.progress.note(
+          'It decodes nothing: there will be no pictures of its predictions.')
     env = self.envs[0]
     with self.progress.during('tracing'), contextlib.redirect_stdout(
         io.StringIO()):

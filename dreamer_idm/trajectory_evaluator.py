@@ -20,6 +20,7 @@ import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 from . import upstream
+from .extension import Extension
 
 LOSSES = ('bce', 'linear')
 
@@ -66,10 +67,11 @@ def overshoot(img_step, start, action):
   Returns:
     dict of tensors [T + 1, N, ...], element 0 is `start`.
   """
-  states = [start]
-  for index in range(1, action.shape[0]):
-    states.append(img_step(states[-1], action[index]))
-  return {k: tf.stack([x[k] for x in states], 0) for k in start}
+  # A loop in the graph: nothing is differentiated through it, and an unrolled
+  # one would take a second of every start to trace. One step after the other:
+  # side by side they would take their noise in any order.
+  states = tf.scan(img_step, action[1:], start, parallel_iterations=1)
+  return {k: tf.concat([start[k][None], states[k]], 0) for k in start}
 
 
 def transition(feat, action):
@@ -126,7 +128,7 @@ def masked_mean(value, mask):
   return tf.reduce_sum(value) / tf.maximum(tf.reduce_sum(mask), 1.0)
 
 
-class TrajectoryEvaluator(upstream.common.Module):
+class TrajectoryEvaluator(Extension):
   """A discriminator on transitions with an optimizer of its own."""
 
   def __init__(self, config):
@@ -135,6 +137,7 @@ class TrajectoryEvaluator(upstream.common.Module):
     Args:
       config: upstream's Config with our `idm` section.
     """
+    super().__init__(config)
     self._horizon = config.idm.eva_horizon or config.imag_horizon
     self._loss = config.idm.eva_loss
     self._head = upstream.common.MLP([], dist='binary', **config.idm.eva_head)
@@ -156,6 +159,24 @@ class TrajectoryEvaluator(upstream.common.Module):
     dist = self._head(inputs)
     assert isinstance(dist.distribution, tfd.Bernoulli), dist
     return dist.distribution.logits
+
+  def model_loss(self, model, data, outs):
+    """Draws transitions for `train`; adds nothing to the loss.
+
+    Here, before the world model's step, posteriors and overshoots come from
+    the same parameters.
+
+    Args:
+      model: the WorldModel.
+      data: dict of tensors [B, L, ...] from the replay.
+      outs: dict with `post`; `overshoot` is put in, see `transitions`.
+
+    Returns:
+      None, and no metrics.
+    """
+    outs['overshoot'] = self.transitions(
+        model.rssm, outs['post'], data['action'], data['is_first'])
+    return None, {}
 
   def transitions(self, rssm, post, action, is_first):
     """Real and overshoot transitions under the model's current parameters.
@@ -183,15 +204,17 @@ class TrajectoryEvaluator(upstream.common.Module):
         'real': tf.stop_gradient(real), 'fake': tf.stop_gradient(fake),
         'mask': transition_mask(is_first)}
 
-  def train(self, data):
+  def train(self, outs):
     """One step of the evaluator; nothing else changes.
 
     Args:
-      data: dict with `real`, `fake`, `mask`, see `transitions`.
+      outs: dict with `overshoot`, which has `real`, `fake` and `mask`, see
+        `transitions`.
 
     Returns:
       dict of scalar metrics.
     """
+    data = outs['overshoot']
     with tf.GradientTape() as tape:
       # One pass over both halves: the matrix products are twice as tall.
       inputs = tf.concat([data['real'], data['fake']], 1)

@@ -14,13 +14,13 @@ transition, and the ratings weigh the losses around their mean (eq. 4):
 
 The discount weights that upstream puts into seq['weight'] stay a factor of
 their own. They are not multiplied once for both losses, since the two losses
-pair them with different steps: each gets its own copy of the sequence.
+pair them with different steps: each gets its own copy of the sequence, in
+`extended_agent`.
 """
 
 import tensorflow as tf
 
-from . import derived_memory
-from . import upstream
+from .extension import Extension
 
 
 def normalised_weights(prob, power=1.0, clip=0.0):
@@ -93,98 +93,52 @@ def effective_sample_size(weight):
   return tf.reduce_mean(weight) ** 2 / tf.reduce_mean(weight ** 2)
 
 
-class WeightedActorCritic(upstream.agent.ActorCritic):
-  """Upstream's actor-critic, on more start states and with weighted losses."""
+class ReliabilityWeights(Extension):
+  """The evaluator's ratings of imagined transitions as weights (eq. 4)."""
 
-  def __init__(self, config, act_space, tfstep, evaluator=None):
-    """Creates actor and critic.
+  def __init__(self, config, evaluator):
+    """Takes an evaluator, which learns elsewhere.
 
     Args:
       config: upstream's Config with our `idm` section.
-      act_space: gymnasium space of the action.
-      tfstep: tf.Variable int64, agent steps.
-      evaluator: TrajectoryEvaluator that rates trajectories, or None.
+      evaluator: TrajectoryEvaluator.
     """
-    super().__init__(config, act_space, tfstep)
+    super().__init__(config)
     self.evaluator = evaluator
 
-  def train(self, world_model, start, is_terminal, reward_fn):
-    """Upstream's step, imagining from derived states as well.
-
-    Args:
-      world_model: the R2S2WorldModel.
-      start: dict of posterior tensors [B, L, ...].
-      is_terminal: bool [B, L].
-      reward_fn: function of an imagined sequence to rewards [H + 1, N].
-
-    Returns:
-      dict of scalar metrics.
-    """
-    start, is_terminal = derived_memory.extend(
-        start, is_terminal, self.config.idm)
-    return super().train(world_model, start, is_terminal, reward_fn)
-
-  def target(self, seq):
-    """Upstream's lambda returns; rates the sequence on the way.
-
-    Upstream calls this once per imagined sequence, before both losses, and
-    hands all three the same dict: the weights travel in it as `reliability`.
+  def weights(self, seq):
+    """Rates an imagined sequence.
 
     Args:
       seq: dict of imagined tensors [H + 1, N, ...].
 
     Returns:
-      float32 [H, N] targets, and a dict of scalar metrics.
+      float32 [H, N], w, for actor and critic, and a dict of scalar metrics.
     """
-    target, metrics = super().target(seq)
-    if self.evaluator is not None:
-      idm = self.config.idm
-      prob = tf.nn.sigmoid(self.evaluator.logit(
-          tf.stop_gradient(seq['feat']), tf.stop_gradient(seq['action'])))
-      weight = normalised_weights(prob, idm.weight_power, idm.weight_clip)
-      seq['reliability'] = weight
-      metrics.update(self._describe(weight))
-    return target, metrics
+    idm = self.config.idm
+    prob = tf.nn.sigmoid(self.evaluator.logit(
+        tf.stop_gradient(seq['feat']), tf.stop_gradient(seq['action'])))
+    weight = normalised_weights(prob, idm.weight_power, idm.weight_clip)
+    return weight, weight, describe(weight, idm.copies)
 
-  def actor_loss(self, seq, target):
-    """Upstream's actor loss with weight[t-1] * w[t] at target t.
 
-    Args:
-      seq: dict of imagined tensors [H + 1, N, ...].
-      target: float32 [H, N].
+def describe(weight, copies):
+  """Sums weights up.
 
-    Returns:
-      float32 scalar, and a dict of scalar metrics.
-    """
-    return super().actor_loss(self._weighted(seq, actor_weights), target)
+  Args:
+    weight: float32 [H, N].
+    copies: int K, derived trajectories per original one, which come first.
 
-  def critic_loss(self, seq, target):
-    """Upstream's critic loss with weight[t] * w[t] at target t.
-
-    Args:
-      seq: dict of imagined tensors [H + 1, N, ...].
-      target: float32 [H, N].
-
-    Returns:
-      float32 scalar, and a dict of scalar metrics.
-    """
-    return super().critic_loss(self._weighted(seq, critic_weights), target)
-
-  def _weighted(self, seq, place):
-    if 'reliability' not in seq:
-      return seq
-    return {**seq, 'weight': place(seq['weight'], seq['reliability'])}
-
-  def _describe(self, weight):
-    metrics = {
-        'idm_weight_mean': tf.reduce_mean(weight),
-        'idm_weight_std': tf.math.reduce_std(weight),
-        'idm_weight_max': tf.reduce_max(weight),
-        'idm_weight_ess': effective_sample_size(weight)}
-    copies = self.config.idm.copies
-    if copies:
-      # The originals come first, see derived_memory.extend.
-      originals = weight.shape[1] // (1 + copies)
-      metrics['idm_weight_original'] = tf.reduce_mean(weight[:, :originals])
-      metrics['idm_weight_derived'] = tf.reduce_mean(weight[:, originals:])
-    return metrics
+  Returns:
+    dict of scalar metrics.
+  """
+  metrics = {
+      'idm_weight_mean': tf.reduce_mean(weight),
+      'idm_weight_std': tf.math.reduce_std(weight),
+      'idm_weight_max': tf.reduce_max(weight),
+      'idm_weight_ess': effective_sample_size(weight)}
+  if copies:
+    originals = weight.shape[1] // (1 + copies)
+    metrics['idm_weight_original'] = tf.reduce_mean(weight[:, :originals])
+    metrics['idm_weight_derived'] = tf.reduce_mean(weight[:, originals:])
+  return metrics

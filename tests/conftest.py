@@ -79,8 +79,8 @@ def make_agent(config, upstreams=False, seed=0, actions=2):
   import gymnasium
   import tensorflow as tf
 
-  from dreamer_idm import agent
   from dreamer_idm import agents
+  from dreamer_idm import extended_agent
   from dreamer_idm import upstream
   tf.keras.utils.set_random_seed(seed)
   box = gymnasium.spaces.Box
@@ -91,13 +91,27 @@ def make_agent(config, upstreams=False, seed=0, actions=2):
       speed=box(-np.inf, np.inf, (3,), np.float32),
       reward=box(-np.inf, np.inf, (), np.float32),
       is_first=flag, is_last=flag, is_terminal=flag)
-  cls = upstream.agent.Agent if upstreams else agent.IDMAgent
+  cls = upstream.agent.Agent if upstreams else extended_agent.ExtendedAgent
   with contextlib.redirect_stdout(io.StringIO()):
     built = cls(
         config, obs_space, {'action': box(-1, 1, (actions,), np.float32)},
         upstream.common.Counter(0))
     agents.create_variables(built)
   return built
+
+
+def part(agent, kind):
+  """Finds an extension of an agent.
+
+  Args:
+    agent: ExtendedAgent.
+    kind: subclass of Extension.
+
+  Returns:
+    the extension; there must be exactly one.
+  """
+  found, = [x for x in agent.wm.extensions if isinstance(x, kind)]
+  return found
 
 
 def run_script(path, text, timeout=180, **environ):

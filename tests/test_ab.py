@@ -95,7 +95,7 @@ def pids(logdir):
   return found
 
 
-def wait_for(condition, seconds=60):
+def wait_for(condition, seconds=180):
   until = time.time() + seconds
   while not condition():
     assert time.time() < until, 'waited in vain'

@@ -184,7 +184,7 @@ def test_command_line(line, key, value):
 
 @pytest.mark.parametrize('line, words', [
     ('--configs dmcc', ["'dmcc'", 'dmc', 'presets:', 'wo_cst_dm', 'crafter']),
-    ('--configs idm wo_evaluator', ["'wo_evaluator'", 'wo_eva?']),
+    ('--configs idm wo_evaluator', ["'wo_evaluator'", 'wo_eva']),
     ('--configs', ['--configs', 'presets', 'dmc']),
     ('--configs dmc --configs idm', ['twice', '--configs dmc idm']),
     ('--config dmc', ['--config is an unknown key', 'mean --configs?']),
@@ -244,6 +244,9 @@ def test_line_breaks_do_not_reach_the_message():
     ('idm.sigma_h', [-0.1, 'nan', 'inf']),
     ('idm.sigma_s', [-0.1]),
     ('idm.stoch_mode', ['wide']),
+    ('idm.noise', ['cauchy']),
+    ('clion.rotation_scale', [-1]),
+    ('clion.rotation_degrees', [-1, 181]),
     ('idm.copies', [-1]),
     ('idm.cst_scale', [-1]),
     ('idm.cst_delta', [-1]),
@@ -327,19 +330,13 @@ def test_values_that_do_not_go_together(tmp_path):
   assert 'discount' in mistake('--grad_heads reward discount')
   assert 'a file' in mistake(f'--logdir {file}')
   assert 'decoded' in mistake('--configs dmc idm --decoder.cnn_keys $^')
+  for grad in ('reinforce', 'both'):
+    assert 'critic' in mistake(f'--agent no_value --actor_grad {grad}')
+  assert 'entrop' in mistake('--agent soft_bird --actor_grad reinforce')
+  assert 'decoded' in mistake('--configs dmc contrastive idm')
+  assert 'candidates' in mistake('--configs dmc planet --planet.elites 1001')
   assert 'disag_offset' in mistake(
       '--expl_behavior Plan2Explore --disag_offset 50')
-
-
-def test_idm_needs_gaussian_latents():
-  for line in ('--configs idm', '--configs dmc_vision idm',
-               '--configs dmc_proprio wo_dm'):
-    message = mistake(line)
-    assert 'Gaussian' in message and '--rssm.discrete 0' in message
-    load(f'{line} --rssm.discrete 0 --rssm.stoch 30')
-  load('--configs dmc_vision')
-  load('--configs dmc_vision idm --idm.copies 0 --idm.cst_scale 0 '
-       '--idm.evaluator False')
 
 
 @pytest.mark.parametrize('text, words', [

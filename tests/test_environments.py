@@ -1,3 +1,4 @@
+import contextlib
 import sys
 import types
 
@@ -17,6 +18,7 @@ SHAKEN = {
 
 IMAGES = types.SimpleNamespace(cnn_keys='image', mlp_keys='$^')
 VECTORS = types.SimpleNamespace(cnn_keys='$^', mlp_keys='.*')
+NOTHING = types.SimpleNamespace(cnn_keys='$^', mlp_keys='$^')
 
 SCRIPT = """
 import os
@@ -214,7 +216,8 @@ assert sorted(env.reset()) == [
     (VECTORS, (8, 8, 3)), (IMAGES, (3,)), (IMAGES, ())])
 def test_observations_that_nobody_reads_are_named(keys, shape):
   space = gymnasium.spaces.Box(0, 255, shape, np.uint8)
-  config = types.SimpleNamespace(task='gym_X', encoder=keys, decoder=keys)
+  config = types.SimpleNamespace(
+      task='gym_X', encoder=keys, decoder=keys, grad_heads=('decoder',))
   with pytest.raises(UsageError, match=r"image \(.*goes into the encoder"):
     environments.check_observations(config, {'image': space, 'reward': space})
 
@@ -222,7 +225,26 @@ def test_observations_that_nobody_reads_are_named(keys, shape):
 def test_observations_that_are_read_pass(make):
   env, = make()
   for keys in (IMAGES, VECTORS):
-    config = types.SimpleNamespace(task='x', encoder=keys, decoder=keys)
+    config = types.SimpleNamespace(
+        task='x', encoder=keys, decoder=keys, grad_heads=('decoder',))
+    environments.check_observations(config, env.obs_space)
+
+
+@pytest.mark.parametrize('learns, refused', [(True, True), (False, False)])
+def test_a_decoder_may_be_left_out_where_nothing_learns_from_it(
+    make, learns, refused):
+  env, = make()
+  config = types.SimpleNamespace(
+      task='x', encoder=IMAGES, decoder=NOTHING,
+      grad_heads=('decoder', 'reward') if learns else ('reward',))
+  context = contextlib.nullcontext
+  if refused:
+    context = lambda: pytest.raises(UsageError, match='into the decoder')
+  with context():
+    environments.check_observations(config, env.obs_space)
+  # A pattern that was meant to match something is a mistake nevertheless.
+  config.decoder = types.SimpleNamespace(cnn_keys='imge', mlp_keys='$^')
+  with pytest.raises(UsageError, match='into the decoder'):
     environments.check_observations(config, env.obs_space)
 
 
@@ -377,6 +399,7 @@ print('end')
     'environments', 'upstream_envs', 'workers', 'rendering', 'perturbations'])
 def test_no_tensorflow_is_imported(tmp_path, module):
   done = run_script(tmp_path, f"""
+import contextlib
 import sys
 import dreamer_idm.{module}
 print([x for x in sys.modules if 'tensorflow' in x or 'dm_control' in x])

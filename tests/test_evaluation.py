@@ -103,3 +103,40 @@ def test_the_critic_is_compared_in_its_own_units(agent, env, clip, scale):
   np.testing.assert_allclose(
       result.predicted[:3], critic(tf.constant(result.feat)).mode()[:3],
       rtol=1e-5)
+
+
+@pytest.mark.parametrize('preset, has', [
+    ('no_value', False), ('soft_bird', False), ('bird', True)])
+def test_values_are_left_out_where_a_critic_predicts_no_returns(
+    eager, env, preset, has):
+  agent = make_agent(small_config(
+      '--actor.dist', 'trunc_normal', '--discount', 0.5,
+      presets=('dmc', preset)), actions=1)
+  assert evaluation.has_values(agent._task_behavior) == has
+  result = evaluation.evaluate(agent, env, 2)
+  assert result.returns.shape == (2,)
+  assert result.predicted.shape == result.realised.shape == (6 * has,)
+  assert result.predicted.dtype == np.float64
+
+
+@pytest.mark.parametrize('unused', [('actor',), ('actor', 'critic')])
+def test_evaluation_of_an_agent_that_trains_no_actor(
+    eager, env, monkeypatch, unused):
+  import tensorflow_probability as tfp
+
+  from dreamer_idm import extension
+  from dreamer_idm import methods
+
+  class Planner(extension.Extension):
+
+    def act(self, model, behavior, feat):
+      return tfp.distributions.Deterministic(tf.zeros((len(feat), 1)))
+
+  monkeypatch.setattr(Planner, 'unused', unused)
+  monkeypatch.setattr(methods, 'extensions', lambda config: [Planner(config)])
+  agent = make_agent(small_config(), actions=1)
+  result = evaluation.evaluate(agent, env, 2)
+  assert not agent._task_behavior.actor.variables
+  assert not agent._task_behavior.critic.variables
+  assert len(result.predicted) == len(result.realised) == 0
+  assert np.abs(result.episode['action']).max() == 0

@@ -162,7 +162,7 @@ import common
 before = list(sys.path)
 
 def import_agent():
-  from dreamer_idm import IDMAgent
+  from dreamer_idm import ExtendedAgent
 
 attempt('common in the way', import_agent)
 del sys.modules['common']
@@ -171,12 +171,12 @@ attempt('out of the way', import_agent)
 tell('path', [x for x in sys.path if x not in before and 'dreamerv2' in x])
 
 import dreamerv2.api as api
-from dreamer_idm import IDMAgent
+from dreamer_idm import ExtendedAgent
 from dreamer_idm import upstream
 tell('same', [
     api.agent is upstream.agent, api.common is upstream.common,
     upstream.expl.agent is upstream.agent,
-    issubclass(IDMAgent, api.agent.Agent), isinstance(
+    issubclass(ExtendedAgent, api.agent.Agent), isinstance(
         api.defaults, upstream.common.Config)])
 """
 
@@ -253,7 +253,7 @@ def test_keras3_already_in_use_is_an_error_that_says_what_to_do(bare):
 def test_tensorflow_first_works_or_says_what_to_do(tmp_path):
   """Its Keras untouched, but TF_USE_LEGACY_KERAS not set in time."""
   done = run_script(
-      tmp_path, 'import tensorflow\nfrom dreamer_idm import IDMAgent',
+      tmp_path, 'import tensorflow\nfrom dreamer_idm import ExtendedAgent',
       TF_USE_LEGACY_KERAS=None)
   if done.returncode:
     *_, last = done.stderr.splitlines()

@@ -2,6 +2,7 @@ import numpy as np
 import tensorflow as tf
 from conftest import chunk
 from conftest import make_agent
+from conftest import part
 from conftest import small_config
 from tensorflow_probability import distributions as tfd
 
@@ -58,6 +59,11 @@ def prepared(*flags, **kwargs):
   return agent, data
 
 
+def constraint(agent, post):
+  return part(agent, r2s2.DecodingConstraint).model_loss(
+      agent.wm, None, {'post': post})
+
+
 def test_constraint_vanishes_without_noise(eager):
   agent, data = prepared('--idm.sigma_h', 0, '--idm.sigma_s', 0)
   metrics = agent.wm.loss(data)[-1]
@@ -72,7 +78,7 @@ def test_constraint_equals_a_second_decode(eager):
   post = wm.loss(data)[2]['post']
   wm.heads['decoder'](wm.rssm.get_feat(post))
   tf.random.set_seed(2)
-  loss, metrics = wm.constraint(post)
+  loss, metrics = constraint(agent, post)
   tf.random.set_seed(2)
   stoch, deter = r2s2.disturb(post['stoch'], post['deter'], 0.1, 0.1)
   decode = lambda s, h: wm.heads['decoder'](
@@ -108,7 +114,7 @@ def test_each_sigma_goes_to_its_own_part(eager, monkeypatch):
 
   monkeypatch.setattr(r2s2, 'disturb', disturb)
   agent.wm.heads['decoder'](agent.wm.rssm.get_feat(post))
-  agent.wm.constraint(post)
+  constraint(agent, post)
   np.testing.assert_allclose(noise['h'], 0.3, rtol=0.02)
   np.testing.assert_allclose(noise['s'], 0.7, rtol=0.02)
 
@@ -130,7 +136,7 @@ def test_gradient_is_the_sum_of_both_branches(eager, monkeypatch):
     with tf.GradientTape() as tape:
       tape.watch(post['deter'])
       wm.heads['decoder'](wm.rssm.get_feat(post))
-      loss, _ = wm.constraint(post)
+      loss, _ = constraint(agent, post)
     grads[name] = tape.gradient(loss, post['deter']).numpy()
   size = np.abs(grads['both']).max()
   # Each branch is far larger than the tolerance, so that neither may miss.
@@ -147,12 +153,12 @@ def test_gradients_run_through_both_branches_to_every_part(eager):
   with tf.GradientTape() as tape:
     post = wm.loss(data)[2]['post']
     wm.heads['decoder'](wm.rssm.get_feat(post))
-    constraint, _ = wm.constraint(post)
+    loss, _ = constraint(agent, post)
   tape_vars = [
       wm.encoder.trainable_variables[0], wm.rssm.trainable_variables[0],
       wm.heads['decoder'].trainable_variables[0]]
   # A tape serves one gradient call, so all three in one.
-  for grad in tape.gradient(constraint, tape_vars):
+  for grad in tape.gradient(loss, tape_vars):
     assert np.abs(grad).max() > 0
 
 
@@ -162,7 +168,7 @@ def test_no_gradient_below_the_margin(eager):
   with tf.GradientTape() as tape:
     post = wm.loss(data)[2]['post']
     wm.heads['decoder'](wm.rssm.get_feat(post))
-    loss, metrics = wm.constraint(post)
+    loss, metrics = constraint(agent, post)
   assert float(loss) == 0 and float(metrics['idm_kl_active']) == 0
   grad = tape.gradient(loss, wm.heads['decoder'].trainable_variables[0])
   assert np.abs(grad).max() == 0
@@ -203,16 +209,17 @@ def test_halves_of_the_states_average_to_the_whole(eager, monkeypatch):
   count = post['deter'].shape[0] * post['deter'].shape[1]
   order = np.random.RandomState(0).permutation(count).astype(np.int32)
 
-  def constraint(fraction, states):
+  def one(fraction, states):
     monkeypatch.setattr(r2s2, 'share', lambda *args: tf.constant(states))
-    agent.wm.config = agent.config.update({'idm.cst_fraction': fraction})
+    part(agent, r2s2.DecodingConstraint).config = agent.config.update(
+        {'idm.cst_fraction': fraction})
     agent.wm.heads['decoder'](agent.wm.rssm.get_feat(post))
-    return float(agent.wm.constraint(post)[0])
+    return float(constraint(agent, post)[0])
 
-  whole = constraint(1.0, order)
+  whole = one(1.0, order)
   cut = count // 3
   parts = [
-      constraint(0.5, x) for x in (order[:cut], order[cut:])]
+      one(0.5, x) for x in (order[:cut], order[cut:])]
   assert abs(parts[0] - parts[1]) > 1e-3 * whole
   np.testing.assert_allclose(
       (cut * parts[0] + (count - cut) * parts[1]) / count, whole, rtol=1e-5)

@@ -10,6 +10,7 @@ import time
 
 import numpy as np
 import pytest
+from conftest import part
 from conftest import ROOT
 from conftest import SMALL
 from PIL import Image
@@ -174,6 +175,7 @@ def test_resuming_restores_all_that_can_be(tmp_path, capsys):
   """
   from dreamer_idm import rendering
   from dreamer_idm import train
+  from dreamer_idm.trajectory_evaluator import TrajectoryEvaluator
   rendering.choose_backend()
   config = config_lib.load([
       '--configs', 'dmc', 'idm', 'debug', *SMALL, '--prefill', '30',
@@ -198,14 +200,12 @@ def test_resuming_restores_all_that_can_be(tmp_path, capsys):
     mine = first.agent.variables
     for x, y in zip(mine, second.agent.variables, strict=True):
       np.testing.assert_array_equal(x, y, x.name)
-    for name in ('wm.model_opt', '_task_behavior.actor_opt',
-                 '_task_behavior.critic_opt', 'wm.evaluator._opt'):
-      moments = []
-      for training in (first, second):
-        found = training.agent
-        for part in name.split('.'):
-          found = getattr(found, part)
-        moments.append(found.variables)
+    optimizers = [
+        lambda x: x.wm.model_opt, lambda x: x._task_behavior.actor_opt,
+        lambda x: x._task_behavior.critic_opt,
+        lambda x: part(x, TrajectoryEvaluator)._opt]
+    for optimizer in optimizers:
+      moments = [optimizer(x.agent).variables for x in (first, second)]
       assert len(moments[0]) > 2
       for x, y in zip(*moments, strict=True):
         np.testing.assert_array_equal(x, y, x.name)

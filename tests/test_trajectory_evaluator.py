@@ -3,6 +3,7 @@ import pytest
 import tensorflow as tf
 from conftest import chunk
 from conftest import make_agent
+from conftest import part
 from conftest import small_config
 
 from dreamer_idm import trajectory_evaluator as te
@@ -109,6 +110,21 @@ def test_overshoot_starts_at_the_posterior_and_uses_its_actions(prepared):
       assert np.abs(fake[1, row, -12:] - real[1, row, -12:]).max() > 0
 
 
+def test_overshoot_in_a_graph_draws_noise_of_its_own_and_in_order():
+  start, action = {'x': tf.zeros((200, 300))}, tf.zeros((31, 200, 1))
+  slow = tf.ones((300, 300))  # The noise does not wait for the product.
+  step = lambda state, action: {
+      'x': tf.random.normal((200, 300)) + 0 * (state['x'] @ slow)}
+  draws = []
+  for _ in range(4):
+    tf.random.set_seed(3)
+    draws.append(
+        tf.function(lambda: te.overshoot(step, start, action))()['x'].numpy())
+  for other in draws[1:]:
+    np.testing.assert_array_equal(other, draws[0])
+  assert len(np.unique(draws[0][1:, 0, 0])) == 30
+
+
 def test_first_deter_is_the_posterior_s_bitwise(eager, monkeypatch):
   # A single window has the batch of the posterior's own computation; the
   # faster body sums in another order than a single step does.
@@ -122,15 +138,15 @@ def test_first_deter_is_the_posterior_s_bitwise(eager, monkeypatch):
 
 def test_evaluator_step_changes_the_evaluator_alone(prepared):
   agent, data, outs = prepared
-  evaluator = agent.wm.evaluator
-  evaluator.train(outs['overshoot'])
+  evaluator = part(agent, te.TrajectoryEvaluator)
+  evaluator.train(outs)
   others = [
       *agent.wm.encoder.variables, *agent.wm.rssm.variables,
       *agent.wm.heads['decoder'].variables,
       *agent.wm.heads['reward'].variables]
   before = [x.numpy() for x in others]
   own = [x.numpy() for x in evaluator._head.variables]
-  metrics = evaluator.train(outs['overshoot'])
+  metrics = evaluator.train(outs)
   for x, y in zip(others, before, strict=True):
     np.testing.assert_array_equal(x, y)
   assert all(
@@ -167,9 +183,9 @@ def test_the_loss_asked_for_is_the_one_used(eager):
   for kind in te.LOSSES:
     agent = make_agent(small_config('--idm.eva_loss', kind))
     real, fake = np.random.RandomState(0).normal(size=(2, 4, 3, 36))
-    metrics = agent.wm.evaluator.train({
+    metrics = part(agent, te.TrajectoryEvaluator).train({'overshoot': {
         'real': tf.constant(real, tf.float32),
-        'fake': tf.constant(fake, tf.float32), 'mask': tf.ones((4, 3))})
+        'fake': tf.constant(fake, tf.float32), 'mask': tf.ones((4, 3))}})
     found[kind] = float(metrics['evaluator_loss'])
     if kind == 'linear':
       difference = metrics['idm_eva_prob_fake'] - metrics['idm_eva_prob_real']
@@ -185,8 +201,8 @@ def test_it_learns_to_tell_real_from_fake(eager):
   for _ in range(150):
     draw = lambda mean: tf.constant(
         random.normal(mean, 1, (4, 32, size)), tf.float32)
-    metrics = agent.wm.evaluator.train(
-        {'real': draw(0.5), 'fake': draw(-0.5), 'mask': mask})
+    metrics = part(agent, te.TrajectoryEvaluator).train({
+        'overshoot': {'real': draw(0.5), 'fake': draw(-0.5), 'mask': mask}})
   assert metrics['idm_eva_accuracy'] > 0.9
   assert metrics['idm_eva_prob_real'] > 0.7 > 0.3 > metrics[
       'idm_eva_prob_fake']

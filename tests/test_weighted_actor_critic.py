@@ -3,10 +3,13 @@ import pytest
 import tensorflow as tf
 from conftest import chunk
 from conftest import make_agent
+from conftest import part
 from conftest import small_config
 
 from dreamer_idm import upstream
 from dreamer_idm import weighted_actor_critic as wac
+from dreamer_idm.extended_agent import ExtendedActorCritic
+from dreamer_idm.trajectory_evaluator import TrajectoryEvaluator
 
 H, N = 5, 7
 
@@ -127,7 +130,8 @@ def numpy_losses(agent, seq, target, weight):
 def test_losses_equal_a_numpy_computation(agent):
   seq, behavior = imagined(agent), agent._task_behavior
   target, metrics = behavior.target(seq)
-  logits = agent.wm.evaluator.logit(seq['feat'], seq['action']).numpy()
+  evaluator = part(agent, TrajectoryEvaluator)
+  logits = evaluator.logit(seq['feat'], seq['action']).numpy()
   prob = 1 / (1 + np.exp(-logits.astype(np.float64)))
   weight = prob / prob.mean()
   assert weight.std() > 1e-3
@@ -143,7 +147,7 @@ def test_losses_equal_a_numpy_computation(agent):
 
 def test_constant_evaluator_changes_no_loss_and_no_gradient(agent):
   behavior = agent._task_behavior
-  out = agent.wm.evaluator._head._modules['out']
+  out = part(agent, TrajectoryEvaluator)._head._modules['out']
   for variable in out.variables:
     variable.assign(tf.zeros_like(variable))
 
@@ -158,7 +162,7 @@ def test_constant_evaluator_changes_no_loss_and_no_gradient(agent):
         *tape.gradient(actor, behavior.actor.variables),
         *tape.gradient(critic, behavior.critic.variables)]
 
-  ours = losses(wac.WeightedActorCritic)
+  ours = losses(ExtendedActorCritic)
   theirs = losses(upstream.agent.ActorCritic)
   np.testing.assert_allclose(ours[0], theirs[0], rtol=1e-6)
   np.testing.assert_allclose(ours[1], theirs[1], rtol=1e-6)
@@ -174,18 +178,18 @@ def test_power_and_clip_reach_the_losses(eager, flag, value):
   agent = make_agent(small_config('--idm.copies', 0, f'--idm.{flag}', value))
   seq = imagined(agent)
   agent._task_behavior.target(seq)
-  logits = agent.wm.evaluator.logit(seq['feat'], seq['action'])
+  evaluator = part(agent, TrajectoryEvaluator)
+  logits = evaluator.logit(seq['feat'], seq['action'])
   plain = wac.normalised_weights(tf.nn.sigmoid(logits))
   name = flag.removeprefix('weight_')
   expected = wac.normalised_weights(tf.nn.sigmoid(logits), **{name: value})
   assert np.abs(expected - plain).max() > 1e-4
-  np.testing.assert_allclose(seq['reliability'], expected, rtol=1e-5)
+  np.testing.assert_allclose(seq['actor_weight'], expected, rtol=1e-5)
 
 
-def test_metrics_tell_originals_from_derived(eager):
-  agent = make_agent(small_config('--idm.copies', 2))
+def test_metrics_tell_originals_from_derived():
   weight = np.concatenate([np.full((H, 4), 2.0), np.full((H, 8), 0.5)], 1)
-  metrics = agent._task_behavior._describe(tf.constant(weight, tf.float32))
+  metrics = wac.describe(tf.constant(weight, tf.float32), 2)
   assert float(metrics['idm_weight_original']) == 2.0
   assert float(metrics['idm_weight_derived']) == 0.5
   np.testing.assert_allclose(metrics['idm_weight_mean'], 1.0)
@@ -201,9 +205,9 @@ def test_reliability_acts_like_a_constant_in_the_gradient(agent):
       seq = imagined(agent)
       target, _ = behavior.target(seq)
       if constant is not None:
-        seq['reliability'] = tf.constant(constant)
+        seq['actor_weight'] = tf.constant(constant)
       loss = behavior.actor_loss(seq, target)[0]
-    return tape.gradient(loss, behavior.actor.variables), seq['reliability']
+    return tape.gradient(loss, behavior.actor.variables), seq['actor_weight']
 
   live, weight = gradient()
   frozen, _ = gradient(weight.numpy())

@@ -1,4 +1,4 @@
-"""What goes on inside IDM and the critic, in one figure per task."""
+"""What goes on inside the methods and the critic, in one figure per task."""
 
 import math
 
@@ -20,6 +20,8 @@ PANELS = (
     ('mean reliability weight of trajectories', None, None,
      [('idm_weight_original', 'original', '-'),
       ('idm_weight_derived', 'derived', ':')]),
+    ('BIRD: trajectories at a clip of the weight [share]', 0, 1.03,
+     [('bird_weight_low', 'at 0', '-'), ('bird_weight_high', 'at 2', ':')]),
     ('value at evaluation states', None, None,
      [('eval_value_predicted', 'predicted', '-'),
       ('eval_value_realised', 'realised', ':')]),

@@ -8,7 +8,9 @@ from . import published
 from .runs import CONDITIONS
 
 # The rest follows by name.
-ORDER = ('idm', 'dreamer', 'wo_eva', 'wo_dm', 'wo_cst_dm', 'doubled')
+ORDER = (
+    'idm', 'dreamer', 'wo_eva', 'wo_dm', 'wo_cst_dm', 'doubled', 'clion',
+    'bird', 'soft_bird', 'planet', 'no_value', 'contrastive', 'reward_only')
 
 
 def methods(runs):

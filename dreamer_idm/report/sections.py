@@ -241,7 +241,7 @@ class ReportPage:
         shown = True
         self._figure(
             f'diagnostics_{_file(task)}', figure,
-            f'{task}: what IDM and the critic log, {self._seeds(here)}; '
+            f'{task}: what methods and critic log, {self._seeds(here)}; '
             f'{BAND}. Evaluator probabilities: of being real, for real and '
             'for open-loop predicted transitions. Value-estimation error: '
             'mean absolute difference of the predicted value and the '
@@ -249,7 +249,7 @@ class ReportPage:
             'evaluation episodes.')
     table_sections.values(self._page, self._runs)
     if not shown:
-      self._page.text('No run logs diagnostics of IDM or of the critic.')
+      self._page.text('No run logs diagnostics of its method or critic.')
 
   def _reading(self):
     self._page.section('How it was computed')

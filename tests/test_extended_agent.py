@@ -7,10 +7,9 @@ from conftest import chunk
 from conftest import make_agent
 from conftest import small_config
 
+from dreamer_idm import extended_agent
 from dreamer_idm import r2s2_world_model
 from dreamer_idm import upstream
-from dreamer_idm import weighted_actor_critic
-from dreamer_idm.errors import UsageError
 
 OFF = [
     '--idm.copies', 0, '--idm.cst_scale', 0, '--idm.evaluator', 'False']
@@ -52,7 +51,6 @@ def test_idm_in_a_graph_is_finite_and_complete():
   for key, value in history[-1].items():
     assert np.isfinite(value), key
   np.testing.assert_allclose(history[-1]['idm_weight_mean'], 1, rtol=1e-5)
-  assert agent.wm.evaluator is agent._task_behavior.evaluator
 
 
 def test_vanilla_preset_builds_upstream_s_classes():
@@ -63,9 +61,10 @@ def test_vanilla_preset_builds_upstream_s_classes():
   assert type(agent._task_behavior) is upstream.agent.ActorCritic
   # Building ours has left nothing behind in upstream's modules.
   make_agent(small_config())
-  assert upstream.agent.WorldModel is r2s2_world_model.R2S2WorldModel.__base__
+  assert upstream.agent.WorldModel is (
+      extended_agent.ExtendedWorldModel.__base__)
   assert upstream.agent.ActorCritic is (
-      weighted_actor_critic.WeightedActorCritic.__base__)
+      extended_agent.ExtendedActorCritic.__base__)
   assert upstream.common.Decoder is (
       r2s2_world_model.RememberingDecoder.__base__)
 
@@ -109,14 +108,6 @@ def test_evaluator_sees_the_world_model_before_its_step(eager):
   for key in ('real', 'fake'):
     np.testing.assert_array_equal(
         outs['overshoot'][key], trained_on['overshoot'][key])
-
-
-def test_discrete_latents_are_refused_in_one_line():
-  config = small_config().update({'rssm.discrete': 4})
-  with pytest.raises(UsageError) as error:
-    make_agent(config)
-  assert '--rssm.discrete 0' in str(error.value)
-  assert '\n' not in str(error.value)
 
 
 @pytest.mark.parametrize('name, dtype, rounding', [

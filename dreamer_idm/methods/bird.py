@@ -1,0 +1,140 @@
+"""BIRD: imagined trajectories weighted by their likelihood (NeurIPS 2020).
+
+Zhu et al., Bridging Imagination and Reality for Model-Based Deep Reinforcement
+Learning. Shapes: H horizon, N imagined trajectories, S stochastic size.
+What the world model itself finds likely counts for more:
+
+  S[n] = sum_t log p(stoch[t, n])     t = 1..H, under the imagined statistics
+  x[n] = clip((S[n] - mean S) / (std S + 1e-9) + 1, 0, 2)
+
+z_0 comes from the replay and not from imagination: it is not counted in S. x
+weighs all steps of its trajectory alike, in the places that
+`weighted_actor_critic` shows, around upstream's own discount weights. Since the
+clip is not symmetric for skewed S, the mean of x is near one but not one.
+
+Beside this the actor is rewarded for its entropy in the replay's states.
+"""
+
+import math
+
+import tensorflow as tf
+
+from ..extension import Extension
+from ..policy_entropy import policy_entropy
+
+EPSILON = 1e-9
+
+
+def extensions(config):
+  """Builds BIRD's parts, those that are switched on.
+
+  Args:
+    config: upstream's Config with our `bird` section: `weights` and
+      `entropy_scale` switch the parts.
+
+  Returns:
+    list of Extension.
+  """
+  parts: list[Extension] = []
+  if config.bird.weights:
+    parts.append(LikelihoodWeights(config))
+  if config.bird.entropy_scale:
+    parts.append(ReplayEntropy(config))
+  return parts
+
+
+def log_likelihood(seq):
+  """Log-probability of imagined trajectories under their own statistics.
+
+  Args:
+    seq: dict of float tensors: stoch, mean, std [H + 1, N, S] of Gaussian
+      latents, or one-hot stoch and logit [H + 1, N, S, classes] of discrete
+      ones.
+
+  Returns:
+    float32 [N], S, without gradient: the sum over the imagined steps 1..H and
+    over the dimensions, in float32 whatever the compute precision.
+  """
+  imagined = {
+      k: tf.stop_gradient(tf.cast(seq[k][1:], tf.float32))
+      for k in ('stoch', 'mean', 'std', 'logit') if k in seq}
+  if 'logit' in imagined:
+    log_prob = imagined['stoch'] * tf.nn.log_softmax(imagined['logit'])
+    return tf.reduce_sum(log_prob, (0, 2, 3))
+  std = imagined['std']
+  distance = (imagined['stoch'] - imagined['mean']) / std
+  log_prob = -0.5 * (distance ** 2 + math.log(2 * math.pi)) - tf.math.log(std)
+  return tf.reduce_sum(log_prob, (0, 2))
+
+
+def trajectory_weights(log_prob):
+  """Weights around one, larger for likelier trajectories.
+
+  Args:
+    log_prob: float32 [N], S.
+
+  Returns:
+    float32 [N], x in [0, 2], without gradient; ones if all S are the same.
+  """
+  log_prob = tf.stop_gradient(log_prob)
+  score = log_prob - tf.reduce_mean(log_prob)
+  score /= tf.math.reduce_std(log_prob) + EPSILON
+  return tf.clip_by_value(score + 1, 0.0, 2.0)
+
+
+class LikelihoodWeights(Extension):
+  """The trajectories' likelihood as weights, constant over their steps."""
+
+  def weights(self, seq):
+    """Weighs an imagined sequence.
+
+    Args:
+      seq: dict of imagined tensors [H + 1, N, ...].
+
+    Returns:
+      float32 [H, N], x, for the actor; the same for the critic, or None; and a
+      dict of scalar metrics.
+    """
+    log_prob = log_likelihood(seq)
+    single = trajectory_weights(log_prob)
+    weight = tf.tile(single[None], [seq['stoch'].shape[0] - 1, 1])
+    critics = weight if self.config.bird.weight_critic else None
+    return weight, critics, describe(log_prob, single)
+
+
+def describe(log_prob, weight):
+  """Sums likelihoods and weights up.
+
+  Args:
+    log_prob: float32 [N], S.
+    weight: float32 [N], x.
+
+  Returns:
+    dict of scalar metrics; `low` and `high` are the shares at either clip.
+  """
+  share = lambda x: tf.reduce_mean(tf.cast(x, tf.float32))
+  return {
+      'bird_log_prob_mean': tf.reduce_mean(log_prob),
+      'bird_log_prob_std': tf.math.reduce_std(log_prob),
+      'bird_weight_mean': tf.reduce_mean(weight),
+      'bird_weight_std': tf.math.reduce_std(weight),
+      'bird_weight_low': share(weight <= 0.0),
+      'bird_weight_high': share(weight >= 2.0)}
+
+
+class ReplayEntropy(Extension):
+  """A bonus for the policy's entropy in the posterior states of the replay."""
+
+  def actor_loss(self, behavior, seq):
+    """Computes the bonus; its gradient is the actor's alone.
+
+    Args:
+      behavior: the ActorCritic.
+      seq: imagined sequence; its first states are those of the replay.
+
+    Returns:
+      float32 scalar, minus the scaled mean entropy; and a dict of metrics.
+    """
+    entropy = tf.reduce_mean(policy_entropy(
+        behavior.actor, tf.stop_gradient(seq['feat'][0])))
+    return -self.config.bird.entropy_scale * entropy, {'bird_entropy': entropy}

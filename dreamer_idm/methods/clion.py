@@ -1,0 +1,147 @@
+"""CLION: what IDM grew from (ICLR 2021 submission), as a difference to it.
+
+Shapes: B batch, L chunk length, D deterministic size, E embedding size.
+
+  constraint   h' = h + sigma_h * eps, s stays
+               loss += cst_scale * mean over B, L of 0.5 ||o' - o||_2
+               the norm, not its square, and no margin
+  invariance   loss += rotation_scale * mean ||encoder(rot(x)) - encoder(x)||_2
+               rot by U(-rotation_degrees, rotation_degrees), each frame anew
+  starts       h + noise, s drawn again from its posterior: stoch_mode resample
+  evaluator    linear in its probabilities: eva_loss linear
+
+The last two are settings of the preset. The images that are rotated are those
+of a training batch: environments, policy and evaluation never see them. An
+agent without images has no invariance to learn, and goes without that term.
+"""
+
+import math
+
+import tensorflow as tf
+
+from .. import r2s2_world_model
+from ..extension import Extension
+from . import idm
+
+BLACK = -0.5  # After upstream's preprocessing.
+
+
+def extensions(config):
+  """Builds CLION's parts, those that are switched on.
+
+  Args:
+    config: upstream's Config with our `idm` and `clion` sections.
+
+  Returns:
+    list of Extension.
+  """
+  parts = idm.extensions(config, NormConstraint)
+  if config.clion.rotation_scale and config.clion.rotation_degrees:
+    parts.append(RotationInvariance(config))
+  return parts
+
+
+def norm(square):
+  """The root of a sum of squares, with a gradient of 0 where it is 0.
+
+  Args:
+    square: float32, >= 0.
+
+  Returns:
+    float32 of the same shape.
+  """
+  positive = square > 0
+  # The inner `where` keeps infinity out of the gradient: 0 * inf is not 0.
+  return tf.where(
+      positive, tf.sqrt(tf.where(positive, square, 1.0)), 0.0)
+
+
+class NormConstraint(r2s2_world_model.DecodingConstraint):
+  """The decoding constraint on h alone, by the distance between decodings."""
+
+  def disturbed(self, post):
+    """Puts noise on h.
+
+    Args:
+      post: dict of stoch [B, L, S] and deter [B, L, D].
+
+    Returns:
+      dict of the same; stoch is the very one.
+    """
+    deter = r2s2_world_model.noisy(post['deter'], self.config.idm.sigma_h)
+    return {**post, 'deter': deter}
+
+  def penalty(self, clean, noisy):
+    """Half the distance between two decodings.
+
+    Args:
+      clean: dict of float tensors [B, L, ...], decoder means o.
+      noisy: dict of the same, decoder means o'.
+
+    Returns:
+      float32 scalar, mean over B and L of 0.5 ||o' - o||_2, over all that is
+      decoded; and a dict of scalar metrics.
+    """
+    kl = r2s2_world_model.decoding_kl(clean, noisy)
+    tf.debugging.assert_shapes([(kl, ('B', 'L'))])
+    # The KL is half the summed square. Logged to be compared with IDM's.
+    return 0.5 * tf.reduce_mean(norm(2 * kl)), {'idm_kl': tf.reduce_mean(kl)}
+
+
+def rotate(images, degrees):
+  """Rotates images about their centres, with bilinear interpolation.
+
+  Args:
+    images: float [N, H, W, C], preprocessed: black is -0.5.
+    degrees: float32 [N], counter-clockwise as the image is looked at.
+
+  Returns:
+    float32 [N, H, W, C], corners black.
+  """
+  height, width = images.shape[1:3]
+  x, y = (width - 1) / 2, (height - 1) / 2
+  angle = degrees * (math.pi / 180)
+  cos, sin = tf.cos(angle), tf.sin(angle)
+  zero = tf.zeros_like(angle)
+  # Where the pixel (x, y) of the result comes from; y points down.
+  source = tf.stack([
+      cos, -sin, x - cos * x + sin * y,
+      sin, cos, y - sin * x - cos * y, zero, zero], -1)
+  return tf.raw_ops.ImageProjectiveTransformV3(
+      images=tf.cast(images, tf.float32), transforms=source,
+      output_shape=[height, width], fill_value=BLACK,
+      interpolation='BILINEAR', fill_mode='CONSTANT')
+
+
+class RotationInvariance(Extension):
+  """The embeddings of an image and of its rotations as a loss."""
+
+  def model_loss(self, model, data, outs):
+    """The scaled distance between embeddings.
+
+    Args:
+      model: the WorldModel, whose encoder names its images.
+      data: dict of tensors [B, L, ...] from the replay, images uint8.
+      outs: dict with `embed` [B, L, E], of the images as they are; the
+        gradient runs through both embeddings.
+
+    Returns:
+      float32 scalar, or None without images, and a dict of scalar metrics.
+    """
+    keys = model.encoder.cnn_keys
+    if not keys:
+      return None, {}
+    clion, embed = self.config.clion, tf.cast(outs['embed'], tf.float32)
+    batch, length = embed.shape[:2]
+    # All images of one frame are turned alike, as by one camera.
+    degrees = tf.random.uniform(
+        [batch * length], -clion.rotation_degrees, clion.rotation_degrees)
+    data = {**model.preprocess(data)}
+    for key in keys:
+      flat = tf.reshape(data[key], [batch * length, *data[key].shape[2:]])
+      data[key] = tf.reshape(rotate(flat, degrees), data[key].shape)
+    turned = tf.cast(model.encoder(data), tf.float32)
+    distance = norm(tf.reduce_sum(tf.square(turned - embed), -1))
+    tf.debugging.assert_shapes([(distance, ('B', 'L'))])
+    loss = tf.reduce_mean(distance)
+    return clion.rotation_scale * loss, {'clion_rotation_loss': loss}

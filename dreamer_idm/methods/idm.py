@@ -1,0 +1,29 @@
+"""IDM: Imagination with Derived Memory (Mu et al., NeurIPS 2021)."""
+
+from .. import derived_memory
+from .. import r2s2_world_model
+from .. import trajectory_evaluator
+from .. import weighted_actor_critic
+
+
+def extensions(config, constraint=r2s2_world_model.DecodingConstraint):
+  """Builds IDM's parts, those that are switched on.
+
+  Args:
+    config: upstream's Config with our `idm` section: `cst_scale`, `copies`
+      and `evaluator` switch the parts.
+
+  Returns:
+    list of Extension.
+  """
+  idm, parts = config.idm, []
+  if idm.cst_scale:
+    parts.append(constraint(config))
+  if idm.copies:
+    parts.append(derived_memory.DerivedMemory(config))
+  if idm.evaluator:
+    evaluator = trajectory_evaluator.TrajectoryEvaluator(config)
+    parts += [
+        evaluator,
+        weighted_actor_critic.ReliabilityWeights(config, evaluator)]
+  return parts
