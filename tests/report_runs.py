@@ -6,7 +6,7 @@ import pathlib
 
 from dreamer_idm import report
 
-RESULTS = pathlib.Path(__file__).parents[1] / 'results' / 'single_seeds'
+RESULTS = pathlib.Path(__file__).parents[1] / 'results' / 'ab_pixels'
 
 
 def write_run(

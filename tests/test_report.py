@@ -54,18 +54,24 @@ def rows(out, name):
 
 @pytest.fixture(scope='module')
 def real(tmp_path_factory):
-  out = tmp_path_factory.mktemp('real') / 'below' / 'out'
-  run_report(RESULTS, '--out', str(out))
+  folder = tmp_path_factory.mktemp('real')
+  out = folder / 'below' / 'out'
+  shutil.copytree(RESULTS / 'dmc_cheetah_run', folder / 'dmc_cheetah_run')
+  # As if it had been stopped.
+  metrics = folder / 'dmc_cheetah_run' / 'wo_eva' / '0' / 'metrics.jsonl'
+  lines = metrics.read_text().splitlines(keepends=True)
+  metrics.write_text(''.join(
+      x for x in lines if json.loads(x)['step'] <= 15_000))
+  run_report(folder, '--out', str(out))
+  assert not (folder / 'report').exists()
   return out
 
 
 def test_real_results(real):
-  assert not (RESULTS / 'report').exists()
   page, text = read(real)
   assert 'fewer than 6 seeds (1)' in text
-  assert 'cpu_walker_walk/dreamer: unfinished at 40,000 of 50,000' in text
-  assert 'missing: dmc_walker_walk, idm, seed 0' in text
-  assert '88.3 higher on average at 50,000 steps with 1 paired seed' in text
+  assert 'dmc_cheetah_run/wo_eva/0: unfinished at 15,000 of 25,000' in text
+  assert '106.2 lower on average at 25,000 steps with 1 paired seed' in text
   assert 'no difference is shown' in text
   assert 'the interval excludes 0 and p < 0.05.' not in text
   assert 'weak evidence' in text and '197 ± 69' in text
@@ -76,23 +82,23 @@ def test_real_results(real):
     assert b'</svg>' in (real / 'figures' / f'{name}.svg').read_bytes()
   # Nothing from outside the page.
   assert all(x.startswith(('data:image/', '#')) for x in page.sources)
-  assert page.tags.count('img') == 3
+  assert page.tags.count('img') == 4
 
 
 def test_scores_are_in_upstreams_format(real):
   entries = json.loads((real / 'scores.json').read_text())
-  assert len(entries) == 4
-  entries = [x for x in entries if x['task'] == 'dmc_cheetah_run']
+  assert {x['task'] for x in entries} == {'dmc_cheetah_run'}
   assert [(x['method'], x['seed']) for x in entries] == [
-      ('dreamer', '0'), ('idm', '0')]
+      ('dreamer', '0'), ('idm', '0'), ('wo_eva', '0')]
   for entry in entries:
     assert set(entry) == {'task', 'method', 'seed', 'xs', 'ys'}
-    assert len(entry['xs']) == len(entry['ys']) == 11
+    count = 4 if entry['method'] == 'wo_eva' else 6
+    assert len(entry['xs']) == len(entry['ys']) == count
     assert all(isinstance(x, float) for x in entry['xs'] + entry['ys'])
-  assert entries[1]['xs'][-1] == 50_000
-  assert entries[1]['ys'][-1] == pytest.approx(232.09, abs=0.01)
+  assert entries[1]['xs'][-1] == 25_000
+  assert entries[1]['ys'][-1] == pytest.approx(104.39, abs=0.01)
   rotated = json.loads((real / 'scores_rotated.json').read_text())
-  assert rotated[2]['ys'][-1] == pytest.approx(79.40, abs=0.01)
+  assert rotated[1]['ys'][-1] == pytest.approx(130.13, abs=0.01)
 
 
 @pytest.fixture(scope='module')

@@ -18,15 +18,13 @@ from dreamer_idm.report import scores
 def test_real_runs_are_found_and_read():
   found = runs.find(RESULTS)
   cheetah = {x.method: x for x in found if x.task == 'dmc_cheetah_run'}
-  assert sorted(cheetah) == ['dreamer', 'idm']
+  assert len(found) == 3 and sorted(cheetah) == ['dreamer', 'idm', 'wo_eva']
   run = cheetah['idm']
-  assert (run.seed, run.budget, run.state) == (0, 50_000, 'complete')
-  assert scores.score_at(run, 'clean', 50_000) == (
-      pytest.approx(232.09, abs=0.01), 50_000)
-  assert scores.score_at(run, 'rotated', 50_000)[0] == pytest.approx(
-      79.40, abs=0.01)
-  walker, = [x for x in found if x.task == 'dmc_walker_walk']
-  assert walker.state == 'unfinished at 40,000 of 50,000'
+  assert (run.seed, run.budget, run.state) == (0, 25_000, 'complete')
+  assert scores.score_at(run, 'clean', 25_000) == (
+      pytest.approx(104.39, abs=0.01), 25_000)
+  assert scores.score_at(run, 'rotated', 25_000)[0] == pytest.approx(
+      130.13, abs=0.01)
   assert run.notes == [] and run.duplicate_of == ''
 
 
