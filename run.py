@@ -10,9 +10,11 @@ def main(argv):
     argv: list of str, the command line without the program's name.
 
   Returns:
-    int exit code: 0, 2 for a mistake of the user's, 130 when interrupted.
+    int exit code: 0, 1 if a training cannot go on, 2 for a mistake of the
+    user's, 130 when interrupted.
   """
   # Nothing is imported above: spawned processes import this file as well.
+  from dreamer_idm.errors import TrainingError
   from dreamer_idm.errors import UsageError
   try:
     from dreamer_idm import config as config_lib
@@ -30,6 +32,8 @@ def main(argv):
     train.run(config)
   except UsageError as error:
     return _complain(error)
+  except TrainingError as error:
+    return _complain(error, 1)
   except BrokenPipeError:
     sys.stdout = None  # Whoever read it, `head` perhaps, has seen enough.
   except KeyboardInterrupt:
@@ -38,9 +42,9 @@ def main(argv):
   return 0
 
 
-def _complain(error):
+def _complain(error, code=2):
   print(f'error: {error}', file=sys.stderr)
-  return 2
+  return code
 
 
 if __name__ == '__main__':

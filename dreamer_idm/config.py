@@ -11,12 +11,11 @@ import os
 import pathlib
 import re
 
-import ruamel.yaml
-
 from patches import ruamel_yaml
 
 from . import config_help
 from . import config_keys
+from . import durable
 from . import upstream_path
 from .config_checks import check
 from .config_checks import text
@@ -102,13 +101,13 @@ def save(config, path):
     UsageError: if it cannot be written.
   """
   path = pathlib.Path(path)
-  # Upstream tells the format by the suffix.
-  temporary = path.with_name(f'.{path.stem}.{os.getpid()}{path.suffix}')
+  # Upstream tells the format by the suffix. One name, for a kill leaves it.
+  temporary = path.with_name(f'.{path.stem}.part{path.suffix}')
   ruamel_yaml.apply()
   try:
     path.parent.mkdir(parents=True, exist_ok=True)
     config.save(temporary)
-    os.replace(temporary, path)
+    durable.move(temporary, path)
   except OSError as error:
     temporary.unlink(missing_ok=True)
     raise UsageError(
@@ -229,12 +228,13 @@ def _read(path):
     presets = ruamel_yaml.safe_load(path.read_text(encoding='utf-8'))
   except OSError as error:
     raise UsageError(f'cannot read {path}: {error.strerror}') from error
-  except (ruamel.yaml.error.YAMLError, ValueError) as error:
+  except Exception as error:  # ruamel raises a dozen kinds.
     mark = getattr(error, 'problem_mark', None)
     problem = getattr(error, 'problem', None) or str(error)
     raise UsageError(
         f'{path}, line {mark.line + 1 if mark else "?"}: '
-        f'{problem.splitlines()[0]}') from error
+        f'{" ".join(problem.split())[:200] or type(error).__name__}'
+    ) from error
   if not isinstance(presets, dict):
     raise UsageError(f'{path}: must be a mapping of presets')
   return presets
@@ -244,6 +244,8 @@ def _flatten(mapping, where, section=''):
   # Unlike upstream's, keys may be patterns and errors name the place.
   if not isinstance(mapping, dict):
     raise UsageError(f'{where}: must be a mapping of keys')
+  if section.count('.') > 9:  # An alias within its own anchor has no end.
+    raise UsageError(f'{where}: {text(section[:40])} is nested too deep')
   result = {}
   for key, value in mapping.items():
     if isinstance(value, dict):

@@ -1,9 +1,12 @@
 """Upstream's replay, with a seed and with a past that can be returned to."""
 
 import pathlib
+import shutil
 
 import numpy as np
 
+from . import durable
+from . import episode_files
 from . import upstream
 
 
@@ -15,7 +18,7 @@ class SeededReplay(upstream.common.Replay):
   """
 
   def __init__(self, directory, seed, **kwargs):
-    """Loads the episodes of a directory.
+    """Loads the episodes of a directory; renames what is none.
 
     Args:
       directory: pathlib.Path, created if missing.
@@ -23,8 +26,48 @@ class SeededReplay(upstream.common.Replay):
       **kwargs: upstream's: capacity, ongoing, minlen, maxlen,
         prioritize_ends.
     """
-    super().__init__(directory, **kwargs)
+    self.unreadable: list[str] = []  # Files that were set aside.
+    shutil.rmtree(
+        directory / episode_files.UNFINISHED, ignore_errors=True)
+    for path in sorted(directory.glob('*.npz')):
+      if not path.stem.split('-')[-1].isdecimal():
+        self._set_aside(path)
+    with episode_files.by(load=self._load):
+      super().__init__(directory, **kwargs)
     self._random = np.random.RandomState(seed)
+
+  def add_episode(self, episode):
+    """Stores a finished episode, in memory and on the disk.
+
+    Args:
+      episode: dict of lists or arrays [T + 1, ...].
+
+    Raises:
+      OSError: if it cannot be written; then no part of it is there.
+    """
+    with episode_files.by(save=episode_files.save_whole):
+      super().add_episode(episode)
+
+  def _load(self, directory, capacity=None, minlen=1):
+    # In upstream's place: oldest first, the latest ones up to the capacity.
+    episodes, steps = {}, 0
+    for path in sorted(directory.glob('*.npz'), reverse=True):
+      episode = episode_files.read(path)
+      if episode is None:
+        self._set_aside(path)
+        continue
+      episodes[str(path)] = episode
+      steps += len(episode['action']) - 1
+      if capacity and steps >= capacity:
+        break
+    for path in episode_files.unlike_the_others(episodes):
+      del episodes[path]
+      self._set_aside(pathlib.Path(path))
+    return dict(reversed(episodes.items()))
+
+  def _set_aside(self, path):
+    aside = durable.set_aside(path, episode_files.UNREADABLE)
+    self.unreadable.append(aside.name)
 
   def batches(self, batch, length):
     """Yields training batches without end.
@@ -43,12 +86,18 @@ class SeededReplay(upstream.common.Replay):
       drawn = [next(chunks) for _ in range(batch)]
       yield {k: np.stack([x[k] for x in drawn]) for k in drawn[0]}
 
-  def forget_unfinished(self):
+  def forget_unfinished(self, worker=None):
     """Drops the episodes under way, for when their environments start over.
 
     Upstream would put the next episode's steps behind them, as one episode.
+
+    Args:
+      worker: int, the environment's number; None for all of them.
     """
-    self._ongoing_eps.clear()
+    if worker is None:
+      self._ongoing_eps.clear()
+    else:
+      self._ongoing_eps.pop(worker, None)
 
   @property
   def loaded(self):
@@ -80,6 +129,22 @@ class SeededReplay(upstream.common.Replay):
   @random_state.setter
   def random_state(self, state):
     set_random_state(self._random, state)
+
+
+def step_bytes(obs_space, act_space):
+  """Finds what an agent step takes in memory.
+
+  Args:
+    obs_space: dict of gymnasium spaces.
+    act_space: dict of gymnasium spaces.
+
+  Returns:
+    int, bytes of all its arrays as upstream converts them.
+  """
+  def size(space):
+    kept = upstream.common.replay.convert(np.zeros((), space.dtype))
+    return int(np.prod(space.shape)) * kept.dtype.itemsize
+  return sum(map(size, {**obs_space, **act_space}.values()))
 
 
 def plain_random_state(random):
@@ -135,5 +200,5 @@ def set_aside(directory, kept):
   kept = set(kept)
   late = [x for x in names(directory) if x not in kept]
   for name in late:
-    (directory / name).rename(directory / (name + '.after_checkpoint'))
+    durable.set_aside(directory / name, 'after_checkpoint')
   return len(late)

@@ -171,6 +171,9 @@ def save(path, write):
     write: function of an open binary file.
   """
   part = path.with_name(path.name + '.part')
-  with part.open('wb') as f:
-    write(f)
-  os.replace(part, path)
+  try:
+    with part.open('wb') as f:
+      write(f)
+    os.replace(part, path)
+  finally:
+    part.unlink(missing_ok=True)

@@ -9,25 +9,31 @@ keeps to the ones of a run that was never interrupted.
 
 import contextlib
 import io
-import signal
+import os
+import re
 import time
 
 import numpy as np
+import tensorflow as tf
 
 from . import agents
 from . import checkpoints
 from . import config as config_lib
 from . import config_checks
 from . import environments
+from . import episode_files
 from . import evaluation
 from . import experience
 from . import methods
 from . import progress
 from . import rendering
+from . import restarts
 from . import run_log
 from . import runtime
 from . import safeguards
+from . import soundness
 from . import upstream
+from .errors import TrainingError
 from .errors import UsageError
 
 common = upstream.common
@@ -44,10 +50,11 @@ def run(config):
 
   Raises:
     UsageError: if the settings, the machine or the logdir do not allow it.
+    TrainingError: if it cannot go on; says what is kept.
     KeyboardInterrupt: when interrupted; what was trained is saved.
   """
   logdir = config_lib.logdir(config)
-  if (logdir / 'checkpoints' / 'latest' / 'checkpoint').exists():
+  if any(logdir.glob('checkpoints/*/*')):
     config_lib.check_resumable(config, logdir / 'config.yaml')
   with safeguards.locked(logdir):
     _run(config, logdir)
@@ -56,17 +63,28 @@ def run(config):
 
 def _run(config, logdir):
   rendering.choose_backend(environments.renders(config))
-  # Clusters say goodbye with SIGTERM; it ends a run as Ctrl-C does.
-  signal.signal(signal.SIGTERM, signal.default_int_handler)
+  safeguards.listen()
   gpus = runtime.configure(
       config.precision, config.threads, config.jit, config.fast)
   if config.agent != 'dreamer':
     methods.load(config.agent)  # Before anything is collected.
-  training = Training(config, logdir, gpus)
+  try:
+    training = Training(config, logdir, gpus)
+  except OSError as error:
+    raise TrainingError(f'{_words(error)}; nothing was lost') from error
   try:
     training.run()
   finally:
     training.close()
+
+
+def _words(error):
+  if isinstance(error, OSError) and error.strerror:
+    return f'{error.filename or "cannot write"}: {error.strerror}'
+  # TensorFlow's last words stand behind a trace and before a node's name.
+  lines = [x.strip() for x in str(error).splitlines()]
+  lines = [x for x in lines if x and not x.startswith(('[[', 'File '))]
+  return lines[-1][:300] if lines else type(error).__name__
 
 
 class Training:
@@ -81,23 +99,34 @@ class Training:
       gpus: list of the GPUs in use.
     """
     self.config, self.logdir, self.gpus = config, logdir, gpus
-    saved = checkpoints.Checkpoints(logdir / 'checkpoints').state()
+    found = checkpoints.Checkpoints(logdir / 'checkpoints')
+    notes = found.recover(soundness.problem)
+    self.saved = saved = found.state()
     start = saved['step'] if saved else 0
-    self.saved = saved
     self.progress = progress.Progress(
         int(config.steps) * config.action_repeat, start * config.action_repeat)
+    for note in notes:
+      self.progress.note(note)
     seed = runtime.seed(config.seed, start)
     self.step = common.Counter(start)
     self.updates = saved['updates'] if saved else 0
-    self.best = saved['best'] if saved else None
+    self.best = saved.get('best') if saved else None
+    self.best_step = saved.get('best_step') if saved else None
+    self.kept = start if saved else None  # Step of the last checkpoint.
+    # Whether the agent is one to save: not so within an update.
+    self.sound = False
     # Agent step of the last evaluation; updates of pretraining still to do.
-    self.evaluated = saved['evaluated'] if saved else None
+    self.evaluated = saved.get('evaluated') if saved else None
     self.to_pretrain = saved['to_pretrain'] if saved else config.pretrain
     self.replay = self._open_replay(seed)
     self.batches = self.replay.batches(
         config.dataset.batch * config.batch_multiplier, config.dataset.length)
-    self.log = run_log.RunLog(config, logdir, self.step)
+    self.log = run_log.RunLog(
+        config, logdir, self.step, saved.get('metrics') if saved else None,
+        self.progress.note)
     self.latent = None
+    self.learns = False  # Whether steps are followed by updates.
+    self.dropped = False  # Whether the episode that ends is a broken one.
     self.timed: list | None = None  # Seconds of the first updates.
     self._open_envs(seed)
 
@@ -112,33 +141,52 @@ class Training:
           f'{late} episodes that no checkpoint knows of set aside in '
           f'{directory} (*.after_checkpoint).')
     replay = experience.SeededReplay(directory, seed, **self.config.replay)
+    if replay.unreadable:
+      self.progress.note(
+          f'{len(replay.unreadable)} files that are no whole episodes set '
+          f'aside in {directory} (*.{episode_files.UNREADABLE}).')
     if self.saved:
       replay.keep(self.saved['loaded'])
     return replay
 
   def _open_envs(self, seed):
-    config = self.config
-    self.envs = environments.make_envs(config, 'train', config.envs, seed)
-    self.eval_env, = environments.make_envs(config, 'eval', 1, seed + 1000)
+    config, note = self.config, self.progress.note
+    self.envs = restarts.make_envs(config, 'train', config.envs, seed, note)
+    self.eval_env, = restarts.make_envs(config, 'eval', 1, seed + 1000, note)
     self.rotated_env = None
     spaces = self.envs[0].obs_space
     environments.check_observations(config, spaces)
     if config.rotate.degrees and environments.reads_images(config, spaces):
-      self.rotated_env, = environments.make_envs(
-          config, 'eval', 1, seed + 1000, {
+      self.rotated_env, = restarts.make_envs(
+          config, 'eval', 1, seed + 1000, note, {
               'kind': 'rotation', 'strength': config.rotate.degrees,
               'per': config.rotate.per, 'fill': config.rotate.fill})
     self.driver = common.Driver(self.envs)
-    self.driver.on_step(lambda transition, worker: self.step.increment())
-    self.driver.on_step(self.replay.add_step)
+    self.driver.on_step(self._on_step)
     self.driver.on_reset(self.replay.add_step)
     self.driver.on_episode(self._on_episode)
-    self.driver.on_step(lambda transition, worker: self._tick())
+
+  def _tell_memory(self):
+    config, env = self.config, self.envs[0]
+    size = experience.step_bytes(env.obs_space, env.act_space)
+    steps = int(config.steps)
+    if config.replay['capacity']:
+      steps = min(steps, config.replay['capacity'])
+    self.progress.note(
+        f'The replay will need up to {steps * size / 1e9:.2g} GB of memory: '
+        f'{steps:,} agent steps of {size / 1e3:.2g} KB (--replay.capacity '
+        'bounds it).')
+    memory = os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE')
+    if steps * size > memory:
+      self.progress.note(
+          f'This machine has {memory / 1e9:.2g} GB: lower --replay.capacity.')
 
   def run(self):
     """Prefills, builds, resumes and trains to the end.
 
     Raises:
+      TrainingError: if it cannot go on; what was trained is saved, unless
+        that is not possible.
       KeyboardInterrupt: when interrupted; what was trained is saved.
     """
     if self.step >= self.config.steps and self.evaluated == int(self.step):
@@ -146,20 +194,46 @@ class Training:
           f'This run is complete at env step {self.env_step:,}; raise --steps '
           f'(agent steps) to go on. Its results are in {self.logdir}.')
       return
-    config_lib.save(self.config, self.logdir / 'config.yaml')
-    self._prefill()
-    self._build()
     try:
-      self._pretrain()
-      self.driver.on_step(lambda transition, worker: self._on_step())
-      self._loop()
+      self._run()
+    except BrokenPipeError as error:
+      raise KeyboardInterrupt from error  # Nobody reads the output any more.
     except KeyboardInterrupt:
-      with safeguards.undisturbed():
-        self.checkpoint()
-      self.progress.note(
-          f'Stopped at env step {self.env_step:,}; the same command goes on '
-          'from there.')
+      with contextlib.suppress(BrokenPipeError):
+        self.progress.note(self._how_to_go_on())
       raise
+    except TrainingError as error:
+      raise TrainingError(f'{error}. {self._how_to_go_on()}') from error
+    except (OSError, tf.errors.OpError) as error:
+      raise TrainingError(
+          f'{_words(error)}. {self._how_to_go_on()}') from error
+
+  def _run(self):
+    self._tell_memory()
+    try:
+      config_lib.save(self.config, self.logdir / 'config.yaml')
+      self._prefill()
+      self._build()
+      self._pretrain()
+      self._loop()
+    except (KeyboardInterrupt, BrokenPipeError, TrainingError):
+      if self.sound:
+        with safeguards.undisturbed():
+          self.log.forget_notes()
+          if self.log.pending:
+            self._write_log()
+          self.checkpoint()
+      raise
+
+  def _how_to_go_on(self):
+    where = f'Stopped at env step {self.env_step:,}; the same command '
+    if self.kept is None:
+      return where + 'starts over, for nothing was learned yet.'
+    if self.kept == int(self.step):
+      return where + 'goes on from there.'
+    return where + (
+        'goes on from the last checkpoint, at env step '
+        f'{self.kept * self.config.action_repeat:,}.')
 
   def close(self):
     """Closes environments and the progress display."""
@@ -181,7 +255,12 @@ class Training:
           f'Collecting {max(1, missing) * self.config.action_repeat:,} env '
           'steps with random actions.')
       random_agent = common.RandomAgent(self.envs[0].act_space)
-      self.driver(random_agent, steps=max(0, missing), episodes=1)
+      failures = None
+      while failures != self._failures(self.envs):
+        failures = self._failures(self.envs)
+        self.driver(
+            random_agent, steps=max(0, self.config.prefill - int(self.step)),
+            episodes=1)
       self.driver.reset()
       self.replay.forget_unfinished()
     if not self.replay.stats['loaded_episodes']:
@@ -207,15 +286,15 @@ class Training:
       self.latent = self.agent.wm.rssm.initial(
           config.dataset.batch * config.batch_multiplier)
       began = time.time()
-      self._update(log=self.saved is None)
+      # Variables appear with the first update, which is then undone.
+      self._update(counts=self.saved is None)
       if self.saved is not None:
-        # Variables appear with the first update, which is then undone.
-        self.updates = self.saved['updates']
-        self.checkpoints.restore()
+        self._restore()
     if self.saved is not None:
       np_state, replay_state = self.saved['random']
       experience.set_random_state(np.random, np_state)
       self.replay.random_state = replay_state
+      self.sound = True
       self.progress.note(
           f'Resumed at env step {self.env_step:,} after {self.updates:,} '
           'updates.')
@@ -225,12 +304,23 @@ class Training:
     self.latent = self.agent.wm.rssm.initial(
         config.dataset.batch * config.batch_multiplier)
     self.timed = []
+    self.learns = True
+
+  def _restore(self):
+    try:
+      self.checkpoints.restore()
+    except (AssertionError, ValueError) as error:
+      raise UsageError(
+          f'{self.checkpoints.path()} has not the networks of '
+          f'{self.logdir / "config.yaml"}: was one of them replaced? Restore '
+          'it, or choose another folder with --logdir') from error
 
   def _pretrain(self):
     count = self.to_pretrain
     for index in range(count):
-      self._update()
-      self.to_pretrain -= 1
+      with safeguards.held():
+        self._update()
+        self.to_pretrain -= 1
       self.progress.tick(doing=f'pretraining {index + 1} of {count}')
 
   def _forecast(self, seconds):
@@ -254,18 +344,30 @@ class Training:
       if step >= last:
         break
       following = (step // config.eval_every + 1) * config.eval_every
-      self.driver(
-          evaluation.act(self.agent, 'explore'),
-          steps=min(following, last) - step)
+      with safeguards.held():
+        self.driver(
+            evaluation.act(self.agent, 'explore'),
+            steps=min(following, last) - step)
     self.progress.note(f'Done. Results are in {self.logdir}: ' + ', '.join(
         x.name for x in sorted(self.logdir.iterdir())
         if x.suffix in ('.png', '.gif', '.jsonl')))
 
-  def _update(self, log=True):
+  def _update(self, counts=True):
     began, data = time.time(), next(self.batches)
-    self.latent, metrics = self.agent.train(data, self.latent)
-    self.updates += 1
-    if log:
+    self.sound = False
+    try:
+      self.latent, metrics = self.agent.train(data, self.latent)
+    except tf.errors.InvalidArgumentError as error:
+      # Upstream checks its losses and gradients, all but float16's.
+      name = re.search(r'(\w+) : Tensor had', str(error))
+      if not name:
+        raise
+      raise TrainingError(
+          f'{name[1]} is not finite in update {self.updates + 1}: lower the '
+          'learning rates, or look at the rewards') from error
+    if counts:
+      self.updates += 1
+      self.sound = True
       self.log.update(metrics)
     if self.timed is not None:
       float(metrics['model_loss'])  # Waits for a GPU to finish.
@@ -274,18 +376,32 @@ class Training:
         self._forecast(np.median(self.timed))
         self.timed = None
 
-  def _on_step(self):
+  def _on_step(self, transition, worker):
+    self.dropped = self.envs[worker].broken
+    if self.dropped:
+      self.replay.forget_unfinished(worker)
+      return
+    self.step.increment()
+    self.replay.add_step(transition, worker)
+    self.progress.tick(self.env_step)
     step, config = int(self.step), self.config
-    if step % config.train_every == 0:
+    if self.learns and step % config.train_every == 0:
       for _ in range(config.train_steps):
         self._update()
-    if step % config.log_every == 0:
-      self.log.write(self.updates, fps=True)
+    if self.learns and step % config.log_every == 0:
+      self._write_log(fps=True)
 
-  def _tick(self):
-    self.progress.tick(self.env_step)
+  def _write_log(self, fps=False):
+    failures = self._failures(self.envs)
+    numbers = {'env_restarts': failures} if failures else {}
+    self.log.write(self.updates, fps, **numbers)
+
+  def _failures(self, envs):
+    return sum(x.restarts for x in envs)
 
   def _on_episode(self, episode):
+    if self.dropped:
+      return
     score = self.log.episode(episode, self.replay.stats)
     self.progress.tick(train_return=score)
 
@@ -295,17 +411,21 @@ class Training:
     for name, env in envs.items():
       if env is None:
         continue
-      result = evaluation.evaluate(
-          self.agent, env, config.eval_eps,
-          lambda name=name: self.progress.tick(doing=name.replace('_', ' ')))
+      failures = None
+      while failures != env.restarts:  # A broken episode is no evaluation.
+        failures = env.restarts
+        result = evaluation.evaluate(
+            self.agent, env, config.eval_eps,
+            lambda name=name: self.progress.tick(doing=name.replace('_', ' ')))
       scores[name] = result.returns.mean()
       self.log.evaluation(name, result)
     data = {k: v[:6] for k, v in next(self.batches).items()}
     self.log.report(self.agent.report(data))
-    self.log.write(self.updates)
-    self.log.curve()
-    self.evaluated = int(self.step)
-    self.checkpoint(scores['eval'])
+    with safeguards.held():
+      self._write_log()
+      self.log.curve()
+      self.evaluated = int(self.step)
+      self.checkpoint(scores['eval'])
     self.progress.tick(**scores)
     self.progress.note(f'Env step {self.env_step:,}: ' + ', '.join(
         f'{k.replace("_", " ")} return {v:.0f}' for k, v in scores.items()))
@@ -316,20 +436,34 @@ class Training:
     Args:
       score: float, the mean clean evaluation return at this step, or None if
         there was no evaluation.
+
+    Raises:
+      TrainingError: if a parameter is not finite; the ones before are kept.
+      OSError or tf.errors.OpError: if it cannot be written.
     """
+    bad = soundness.not_finite(self.agent)
+    if bad:
+      self.sound = False
+      raise TrainingError(
+          f'{bad} is not finite after update {self.updates}: no checkpoint '
+          'was written')
+    step = int(self.step)
     best = score is not None and bool(
         self.best is None or score >= self.best)
     if best:
-      self.best = float(score)
-    self.checkpoints.save(int(self.step), {
-        'step': int(self.step),
+      self.best, self.best_step = float(score), step
+    self.checkpoints.save(step, {
+        'step': step,
         'updates': self.updates,
         'best': self.best,
+        'best_step': self.best_step,
         'evaluated': self.evaluated,
         'to_pretrain': self.to_pretrain,
+        'metrics': self.log.size(),
         'episodes': experience.names(self.logdir / 'train_episodes'),
         'loaded': self.replay.loaded,
         'random': [
             experience.plain_random_state(np.random),
             self.replay.random_state],
     }, best)
+    self.kept = step

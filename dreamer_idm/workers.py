@@ -5,6 +5,7 @@ import contextlib
 import signal
 import sys
 import threading
+import time
 
 from . import upstream_envs
 
@@ -18,6 +19,7 @@ class Worker(upstream_envs.Async):
   """
 
   patience = 5  # Seconds for a process to end by itself.
+  timeout = 600  # Seconds for an answer; a process that takes longer hangs.
 
   def __init__(self, constructor, strategy):
     """Starts the worker and waits until its environment stands.
@@ -27,7 +29,7 @@ class Worker(upstream_envs.Async):
       strategy: str, 'thread' or 'process'.
 
     Raises:
-      RuntimeError: if the process ends instead.
+      RuntimeError: if the process ends instead, or hangs.
       Exception: if the constructor fails; has its traceback as message.
     """
     with _main_hidden():
@@ -89,11 +91,20 @@ class Worker(upstream_envs.Async):
       return super().call(name, *args, **kwargs)
 
   def _receive(self):
+    asked = time.monotonic()
     with self._death_told():
       while not self._conn.poll(0.5):
         if not self._process.is_alive() and not self._conn.poll():
           raise EOFError
-      return super()._receive()
+        if self._strategy == 'process' and (
+            time.monotonic() - asked > self.timeout):
+          break  # Of a thread nothing would ever get rid.
+      else:
+        return super()._receive()
+    self._process.kill()
+    raise RuntimeError(
+        f'An environment process did not answer for {self.timeout} s and was '
+        'ended.')
 
   @contextlib.contextmanager
   def _death_told(self):

@@ -2,6 +2,7 @@ import errno
 import fcntl
 import os
 import signal
+import socket
 
 import pytest
 
@@ -32,6 +33,74 @@ def test_a_folder_is_locked_once_and_free_again(tmp_path):
         pass
   with safeguards.locked(tmp_path / 'new'):
     pass
+
+
+def test_a_lock_file_that_a_killed_run_left_is_no_lock(tmp_path):
+  (tmp_path / 'lock').write_text('process 1 on elsewhere\n')
+  with safeguards.locked(tmp_path):
+    text = (tmp_path / 'lock').read_text()
+    assert text == f'process {os.getpid()} on {socket.gethostname()}\n'
+    with pytest.raises(UsageError, match=rf'\(process {os.getpid()} on '):
+      with safeguards.locked(tmp_path):
+        pass
+
+
+@pytest.fixture
+def listening():
+  before = {x: signal.getsignal(x) for x in safeguards.SIGNALS}
+  safeguards._Signals.left = -float('inf')
+  safeguards.listen()
+  yield
+  for signum, handler in before.items():
+    signal.signal(signum, handler)
+
+
+@pytest.mark.parametrize('signum', safeguards.SIGNALS)
+def test_signals_wait_for_the_end_of_what_is_held(listening, signum):
+  done = []
+  with pytest.raises(KeyboardInterrupt):
+    with safeguards.held():
+      signal.raise_signal(signum)
+      done.append('whole')
+    done.append('never')
+  assert done == ['whole']
+
+
+def test_signals_are_heard_where_that_is_allowed(listening):
+  done = []
+  with pytest.raises(KeyboardInterrupt), safeguards.held():
+    with safeguards.held():
+      signal.raise_signal(signal.SIGTERM)
+    done.append('still held')
+    with safeguards.allowed():
+      done.append('never')
+  with pytest.raises(KeyboardInterrupt), safeguards.held():
+    safeguards._Signals.left = -float('inf')
+    with safeguards.allowed():
+      signal.raise_signal(signal.SIGTERM)
+      done.append('never')
+  assert done == ['still held']
+
+
+def test_a_second_signal_says_nothing_new(listening, monkeypatch):
+  with pytest.raises(KeyboardInterrupt):
+    signal.raise_signal(signal.SIGTERM)
+  signal.raise_signal(signal.SIGTERM)
+  monkeypatch.setattr(safeguards, 'AGAIN', 0)
+  with pytest.raises(KeyboardInterrupt):
+    signal.raise_signal(signal.SIGTERM)
+
+
+def test_nohup_stays_in_force():
+  before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+  others = [signal.getsignal(x) for x in (signal.SIGINT, signal.SIGTERM)]
+  try:
+    safeguards.listen()
+    assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+  finally:
+    for x, handler in zip((signal.SIGINT, signal.SIGTERM), others):
+      signal.signal(x, handler)
+    signal.signal(signal.SIGHUP, before)
 
 
 @pytest.mark.parametrize('number', [

@@ -70,8 +70,8 @@ def test_a_run_leaves_what_it_promises_and_says_only_that(twice):
   assert process.stderr == ''
   for line in process.stdout.splitlines():
     assert line.startswith((
-        'Collecting', 'Building', 'Built', 'An update takes', 'env step',
-        'Env step', 'Done.')), line
+        'The replay will need', 'Collecting', 'Building', 'Built',
+        'An update takes', 'env step', 'Env step', 'Done.')), line
   names = {x.name for x in logdir.iterdir()}
   assert {
       'config.yaml', 'metrics.jsonl', 'checkpoints', 'train_episodes',

@@ -43,9 +43,8 @@ def write(trial, *rows, end='\n'):
 def save_step(trial, step):
   folder = trial.logdir / 'checkpoints' / 'latest'
   folder.mkdir(parents=True, exist_ok=True)
-  (folder / 'checkpoint').write_text(
-      f'model_checkpoint_path: "ckpt-{step}"\n'
-      'all_model_checkpoint_paths: "ckpt-0"\n')
+  for kept in (0, step):
+    (folder / f'ckpt-{kept}.index').write_text('')
 
 
 def test_plan(tmp_path):

@@ -8,6 +8,7 @@ on where this one was stopped.
 
 import dataclasses
 import fcntl
+import os
 import pathlib
 import re
 import sys
@@ -154,10 +155,10 @@ def saved_step(logdir):
   Raises:
     OSError: if it is there but cannot be read.
   """
-  path = logdir / 'checkpoints' / 'latest' / 'checkpoint'
-  text = path.read_text('utf-8', 'replace') if path.exists() else ''
-  found = re.search(r'^model_checkpoint_path: ".*ckpt-(\d+)"', text, re.M)
-  return int(found[1]) if found else None
+  folder = logdir / 'checkpoints' / 'latest'
+  names = os.listdir(folder) if folder.exists() else []
+  found = [re.fullmatch(r'ckpt-(\d+)\.index', x) for x in names]
+  return max((int(x[1]) for x in found if x), default=None)
 
 
 def in_use(logdir):
