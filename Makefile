@@ -12,7 +12,7 @@ demo: .venv/ready
 	$(PY) run.py --configs cpu idm --steps 6250 --logdir $(DEMO)
 
 test: .venv/ready
-	$(PY) -m pytest
+	$(PY) -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 lint: .venv/ready
 	$(PY) -m ruff check .

@@ -97,7 +97,7 @@ def instrument(training, clock):
       clock.wrap(env, 'step', 'environment')
       clock.wrap(env, 'reset', 'environment')
   clock.wrap(training.replay, 'add_step', 'replay')
-  clock.wrap(training, '_tick', 'logging')
+  clock.wrap(training.progress, 'tick', 'logging')
   for name in ('write', 'report', 'curve', 'update', 'evaluation', 'episode'):
     clock.wrap(training.log, name, 'logging')
   draw = training.batches.__next__

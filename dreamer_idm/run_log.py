@@ -131,6 +131,10 @@ class RunLog:
   def write(self, updates, fps=False, **numbers):
     """Writes the means of what was collected.
 
+    A gradient that is not finite (float16's alone: other precisions stop at
+    it) is one that its optimizer skipped. It counts as `<name>_skipped` and is
+    left out of the mean.
+
     Args:
       updates: int, updates done so far.
       fps: bool, whether to log the environment steps per second since the
@@ -138,7 +142,13 @@ class RunLog:
       **numbers: name -> number, further ones.
     """
     for name, values in self._metrics.items():
-      self._logger.scalar(name, np.array(values, np.float64).mean())
+      values = np.array(values, np.float64)
+      if name.endswith('_grad_norm') and not np.isfinite(values).all():
+        skipped = name.replace('_grad_norm', '_skipped')
+        self._logger.scalar(skipped, (~np.isfinite(values)).sum())
+        values = values[np.isfinite(values)]
+      if len(values):
+        self._logger.scalar(name, values.mean())
     self._metrics.clear()
     agent_step = int(self._step)
     self._logger.scalar('env_step', agent_step * self._config.action_repeat)

@@ -14,6 +14,8 @@ sys.path.insert(0, str(ROOT))
 from bench import faults  # noqa: E402
 from dreamer_idm import checkpoints  # noqa: E402
 from dreamer_idm import config as config_lib  # noqa: E402
+from dreamer_idm import pictures  # noqa: E402
+from dreamer_idm import runtime  # noqa: E402
 from dreamer_idm import soundness  # noqa: E402
 from dreamer_idm import train  # noqa: E402
 from dreamer_idm.errors import TrainingError  # noqa: E402
@@ -81,6 +83,22 @@ def test_no_checkpoint_is_made_of_parameters_that_are_not_finite(
     first.run()
   assert checkpoints.Checkpoints(
       tmp_path / 'checkpoints').names() == ['60', 'latest', 'best']
+
+
+def test_steps_that_float16_skips_are_counted(training, tmp_path):
+  runtime.configure('16')
+  try:
+    training('--task', 'gym_Pendulum-v1', '--precision', '16',
+             '--log_every', '10').run()
+  finally:
+    runtime.configure('32')
+  rows = pictures.read_metrics(tmp_path)
+  rows = [x for x in rows if 'model_loss_scale' in x]
+  # The first scale, 2^15, is too large for these rewards.
+  assert sum(x.get('model_skipped', 0) for x in rows) >= 1
+  assert rows[-1]['model_loss_scale'] < 2 ** 15
+  assert all(np.isfinite(list(x.values())).all() for x in rows)
+  assert not any('critic_skipped' in x for x in rows)
 
 
 def test_what_only_shows_may_fail(training, tmp_path, capsys):
