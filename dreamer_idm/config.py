@@ -71,7 +71,12 @@ def logdir(config):
 
   Returns:
     pathlib.Path, logdir/<task>/<method>/<seed> if the key is empty.
+
+  Raises:
+    UsageError: if no folder can have that name.
   """
+  if '\0' in config.logdir:
+    raise UsageError('--logdir has a zero byte, which no folder can have')
   if config.logdir:
     return pathlib.Path(os.path.expanduser(config.logdir))
   return pathlib.Path(
@@ -237,6 +242,10 @@ def _read(path):
     ) from error
   if not isinstance(presets, dict):
     raise UsageError(f'{path}: must be a mapping of presets')
+  for name in presets:
+    if not isinstance(name, str):
+      raise UsageError(
+          f'{path}: {text(repr(name)[:80])} is no name of a preset')
   return presets
 
 

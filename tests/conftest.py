@@ -4,6 +4,7 @@ import contextlib
 import io
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 
@@ -13,6 +14,10 @@ import pytest
 os.environ.setdefault('CUDA_VISIBLE_DEVICES', '')
 ROOT = pathlib.Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
+# A job that a shell starts with `&` ignores Ctrl-C, and so do its children;
+# with a handler here, the ones that tests interrupt do not.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+  signal.signal(signal.SIGINT, signal.default_int_handler)
 
 import dreamer_idm  # noqa: E402, F401, comes before TensorFlow
 

@@ -18,7 +18,8 @@ from dreamer_idm import pictures
 
 BRIEF = [
     '--steps', '70', '--prefill', '60', '--pretrain', '1', '--time_limit', '60',
-    '--eval_every', '1000', '--replay.minlen', '8', '--threads', '1']
+    '--eval_every', '1000', '--replay.minlen', '8', '--threads', '1',
+    '--imag_horizon', '5']
 
 
 def python(*argv):

@@ -1,4 +1,6 @@
 import json
+import struct
+import zipfile
 
 import gymnasium
 import numpy as np
@@ -89,7 +91,12 @@ def damage(path, kind):
     path.write_bytes(b'')
   elif kind == 'flipped':
     data = bytearray(path.read_bytes())
-    data[len(data) // 3] ^= 8
+    with zipfile.ZipFile(path) as archive:
+      entry = max(archive.infolist(), key=lambda x: x.compress_size)
+    # Behind the entry's header, some of whose bits mean nothing.
+    header = 30 + sum(struct.unpack_from(
+        '<HH', data, entry.header_offset + 26))
+    data[entry.header_offset + header + entry.compress_size // 2] ^= 8
     path.write_bytes(data)
   elif kind == 'text':
     path.write_text('not an archive')

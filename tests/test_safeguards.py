@@ -48,6 +48,8 @@ def test_a_lock_file_that_a_killed_run_left_is_no_lock(tmp_path):
 @pytest.fixture
 def listening():
   before = {x: signal.getsignal(x) for x in safeguards.SIGNALS}
+  for signum in safeguards.SIGNALS:
+    signal.signal(signum, signal.SIG_DFL)  # Whatever pytest was started with.
   safeguards._Signals.left = -float('inf')
   safeguards.listen()
   yield

@@ -17,7 +17,7 @@ from PIL import Image
 
 from dreamer_idm import config as config_lib
 
-DEBUG = ['--configs', 'dmc', 'idm', 'debug']
+DEBUG = ['--configs', 'dmc', 'idm', 'debug', '--imag_horizon', '5']
 # Every update is logged by itself; 20 of them after 100 random steps.
 EACH = [
     '--steps', '120', '--train_every', '1', '--log_every', '1', '--pretrain',
