@@ -12,6 +12,7 @@ import os
 import re
 import subprocess
 import sys
+import weakref
 
 import numpy as np
 
@@ -189,14 +190,26 @@ def _make_dmc(task, action_repeat, render_size, camera, seed, images, shadows):
         f'dtype {error}.') from None
   inner = dmc._env  # Upstream seeds nothing, and offers no way to.
   composer = hasattr(inner, 'random_state')
-  if images and not shadows and not composer:
+  if images and not composer:
+    # A proxy, for a cycle would leave the rendering context to the garbage
+    # collector, which may run in another thread than the context's.
     inner.physics.render = functools.partial(
-        inner.physics.render,
-        render_flag_overrides={'shadow': False, 'reflection': False})
+        _render, weakref.proxy(inner.physics), {}, None if shadows else {
+            'shadow': False, 'reflection': False})
   (inner.random_state if composer else inner.task.random).seed(seed)
   env = upstream_envs.NormalizeAction(dmc)
   env.close = lambda: inner.physics.free()
   return env
+
+
+def _render(physics, cameras, flags, height, width, camera_id):
+  # As `physics.render`, which makes a camera for every image: a third of the
+  # time of a small one.
+  from dm_control.mujoco import engine
+  which = height, width, camera_id
+  if which not in cameras:
+    cameras[which] = engine.Camera(physics, *which)
+  return cameras[which].render(render_flag_overrides=flags).copy()
 
 
 class _VectorDMC(upstream_envs.DMC):

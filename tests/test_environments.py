@@ -126,17 +126,23 @@ def test_observations_that_upstream_cannot_take_are_named(make):
 # One environment.
 
 
-def test_frames_are_rendered_and_never_rotated(make):
-  env, = make()
+@pytest.mark.parametrize('shadows', [True, False])
+def test_frames_are_dm_control_s_and_never_rotated(make, shadows):
+  env, = make(shadows=shadows)
   assert type(env) is upstream_envs.TimeLimit
   assert type(env._env) is upstream_envs.NormalizeAction
   assert type(env._env._env) is upstream_envs.DMC
   physics = env._env._env._env.physics
+  flags = None if shadows else {'shadow': False, 'reflection': False}
+  frames, expected = [], []
   for step, obs in enumerate([env.reset()] + 3 * [None]):
-    obs = obs or act(env, None, step)
-    assert obs['image'].dtype == np.uint8
-    np.testing.assert_array_equal(
-        obs['image'], physics.render(32, 32, camera_id=0))
+    frames.append((obs or act(env, None, step))['image'])
+    assert frames[-1].dtype == np.uint8
+    expected.append(type(physics).render(  # With a camera for each image.
+        physics, 32, 32, camera_id=0, render_flag_overrides=flags))
+  # Compared at the end: a frame must not change when the next is rendered.
+  np.testing.assert_array_equal(frames, expected)
+  assert (frames[0] != frames[-1]).any()
 
 
 def test_without_shadows_only_the_frames_differ(make):

@@ -436,6 +436,18 @@ def test_gif_holds_the_frames_it_was_given(video, channels):
       np.testing.assert_array_equal(shown, np.broadcast_to(frame, shown.shape))
 
 
+def test_gif_comes_near_the_frames_of_many_colours():
+  ramp = np.linspace(0, 255, 64).astype(np.uint8)
+  video = np.stack([np.stack(np.meshgrid(
+      ramp, ramp // 2 + 9 * index), -1) for index in range(5)])
+  video = np.concatenate([video, video[..., :1] // 3], -1)
+  with Image.open(io.BytesIO(gif.encode_gif(video, 20))) as image:
+    for index, frame in enumerate(video):
+      image.seek(index)
+      shown = np.array(image.convert('RGB')).astype(int)
+      assert 0 < np.abs(shown - frame).mean() < 8
+
+
 # Around the environments.
 
 
