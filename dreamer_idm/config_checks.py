@@ -171,11 +171,19 @@ def check(config):
     if any(isinstance(x, float) and not math.isfinite(x) for x in elements):
       raise UsageError(f'--{key} must be finite, but is {text(value)}')
     for pattern, rule in RULES.items():
-      if re.fullmatch(pattern, key) and not all(map(rule.test, elements)):
+      if re.fullmatch(pattern, key) and not all(
+          _passes(rule, x) for x in elements):
         raise UsageError(
             f'--{key} must be {rule.text}, but is {text(value)}')
   for problem in _conflicts(config):
     raise UsageError(problem)
+
+
+def _passes(rule, value):
+  try:
+    return rule.test(value)
+  except TypeError:  # Whoever edits our defaults can change a type.
+    return False
 
 
 def _conflicts(config):

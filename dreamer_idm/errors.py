@@ -1,9 +1,22 @@
 """What the user is told."""
 
 
-class UsageError(Exception):
-  """A mistake in what was asked for; one line saying what to do instead."""
+class _OneLine(Exception):
+  """An error whose message is one line that any terminal can show."""
+
+  def __init__(self, message):
+    """Escapes what is not printable: what was typed may be quoted in it.
+
+    Args:
+      message: str.
+    """
+    super().__init__(''.join(
+        x if x.isprintable() else ascii(x)[1:-1] for x in message))
 
 
-class TrainingError(Exception):
-  """A training that cannot go on; one line saying why and what is kept."""
+class UsageError(_OneLine):
+  """A mistake in what was asked for; says what to do instead."""
+
+
+class TrainingError(_OneLine):
+  """A training that cannot go on; says why and what is kept."""

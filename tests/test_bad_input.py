@@ -86,6 +86,7 @@ def test_any_value_of_a_key_keeps_its_type_or_is_refused(key, values):
   argv = [f'--{key}', *values]
   if answer(config_lib.load, argv) is None:
     value = config_lib.load(argv).flat[key]
+    value = list(value) if isinstance(value, tuple) else value
     assert config_keys.fits(DEFAULT.flat[key], value), (key, value)
 
 
