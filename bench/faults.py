@@ -308,7 +308,8 @@ def disk(folder, steps, note=print):
           ['mount', '-o', 'remount,size=100m', str(small)], check=True)
       code, out = run.finish()
       assert code == 0, out
-      results[home.name] = {'told': last, **check(run)}
+      results[home.name] = {
+          'told': last.replace(str(home), '...'), **check(run)}
     finally:
       subprocess.run(['umount', str(small)], check=True)
   return results

@@ -71,16 +71,17 @@ def _run(config, logdir):
   try:
     training = Training(config, logdir, gpus)
   except OSError as error:
-    raise TrainingError(f'{_words(error)}; nothing was lost') from error
+    raise TrainingError(
+        f'{_words(error, logdir)}; nothing was lost') from error
   try:
     training.run()
   finally:
     training.close()
 
 
-def _words(error):
+def _words(error, logdir):
   if isinstance(error, OSError) and error.strerror:
-    return f'{error.filename or "cannot write"}: {error.strerror}'
+    return f'{error.filename or logdir}: {error.strerror}'
   # TensorFlow's last words stand behind a trace and before a node's name.
   lines = [x.strip() for x in str(error).splitlines()]
   lines = [x for x in lines if x and not x.startswith(('[[', 'File '))]
@@ -206,7 +207,7 @@ class Training:
       raise TrainingError(f'{error}. {self._how_to_go_on()}') from error
     except (OSError, tf.errors.OpError) as error:
       raise TrainingError(
-          f'{_words(error)}. {self._how_to_go_on()}') from error
+          f'{_words(error, self.logdir)}. {self._how_to_go_on()}') from error
 
   def _run(self):
     self._tell_memory()
