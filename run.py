@@ -37,14 +37,21 @@ def main(argv):
   except BrokenPipeError:
     sys.stdout = None  # Whoever read it, `head` perhaps, has seen enough.
   except KeyboardInterrupt:
-    print('interrupted', file=sys.stderr)
+    _say('interrupted')
     return 130
   return 0
 
 
 def _complain(error, code=2):
-  print(f'error: {error}', file=sys.stderr)
+  _say(f'error: {error}')
   return code
+
+
+def _say(text):
+  try:
+    print(text, file=sys.stderr, flush=True)
+  except OSError:
+    sys.stderr = None  # `2>&1 | head` has seen enough of this as well.
 
 
 if __name__ == '__main__':

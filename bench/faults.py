@@ -242,19 +242,20 @@ def crash(folder, steps, kills, seed=0, note=print, *flags):
         'write': f'write:{rng.randint(1, 3)}:{rng.uniform(0, 0.05):.4f}'
     }.get(kind, '')
     process, lines = run.start(death), []
-    if not death:
-      timer = threading.Timer(
-          slow * rng.uniform(0.5 if kind == 'moment' else 1, 2),
-          process.send_signal,
-          [signal.SIGKILL if kind == 'moment' else signal.SIGTERM])
+    timer = threading.Timer(
+        slow * rng.uniform(0.5, 2), process.send_signal, [signal.SIGKILL])
+    if kind == 'moment':
       timer.start()
     for line in process.stdout:
       lines.append(line)
       if line.startswith(('Resumed', 'Built')):
         slow = time.time() - began
+        if kind == 'term':  # Before, there is nothing to save.
+          timer = threading.Timer(
+              rng.uniform(0, 3), process.send_signal, [signal.SIGTERM])
+          timer.start()
     code = process.wait()
-    if not death:
-      timer.cancel()
+    timer.cancel()
     note(f'{number + 1:3} {kind:6} {death:16} exit {code:4}: '
          f'{lines[-1].strip() if lines else ""}')
     assert not any('Traceback' in x for x in lines), ''.join(lines)

@@ -136,17 +136,27 @@ class Checkpoints:
       list of str, what was found, one line each.
 
     Raises:
-      UsageError: if all are damaged; then nothing is renamed.
+      UsageError: if all are damaged; then nothing is renamed or deleted.
     """
     for folder in self._folders.values():
       if folder.exists():
         for part in folder.glob('writing-*'):
           shutil.rmtree(part)
         self._finish(folder)
-        for data in folder.glob('ckpt-*.data-*-of-?????'):
-          if not data.with_suffix('.index').exists():
-            data.unlink()  # Half deleted: the index goes first.
-    kept = [*reversed(self._kept('latest')), *self._kept('best')]
+    # The newest first; a latest one before the best one of its step.
+    kept = sorted(
+        [*self._kept('best'), *self._kept('latest')], key=_step)[::-1]
+    orphans = [
+        data for folder in self._folders.values()
+        for data in folder.glob('ckpt-*.data-*-of-?????')
+        if not data.with_suffix('.index').exists()]
+    if orphans and not kept:
+      raise UsageError(
+          f'{orphans[0]} has no .index beside it, and there is no other '
+          'checkpoint: restore it from a backup, or choose another folder '
+          'with --logdir')
+    for data in orphans:
+      data.unlink()  # Half deleted: the index goes first.
     wrong: dict = {}
     for prefix in kept:
       wrong[prefix] = _damage(prefix, problem)
@@ -162,8 +172,9 @@ class Checkpoints:
       if best not in wrong and _damage(best, problem):
         damaged.append(best)
     notes = [self._set_aside(x) for x in damaged]
-    if kept and not self.path():
-      self._copy_to('latest', self.path('best'))
+    whole = next((x for x in wrong if not wrong[x]), None)
+    if whole in self._kept('best'):
+      self._copy_to('latest', whole)
     self._restore_best()
     return notes
 
@@ -196,6 +207,15 @@ class Checkpoints:
       if path.endswith(f'-{which}'):
         return path
     return None
+
+  def step(self):
+    """Finds where a run would go on.
+
+    Returns:
+      int, agent step of the latest checkpoint, or None if there is none.
+    """
+    path = self.path()
+    return _step(path) if path else None
 
   def names(self):
     """Lists what `path` finds.

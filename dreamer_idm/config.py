@@ -103,7 +103,7 @@ def save(config, path):
     path: str or pathlib.Path ending in .yaml; its folder is made.
 
   Raises:
-    UsageError: if it cannot be written.
+    OSError: if it cannot be written; what was there stays.
   """
   path = pathlib.Path(path)
   # Upstream tells the format by the suffix. One name, for a kill leaves it.
@@ -113,11 +113,9 @@ def save(config, path):
     path.parent.mkdir(parents=True, exist_ok=True)
     config.save(temporary)
     durable.move(temporary, path)
-  except OSError as error:
+  except OSError:
     temporary.unlink(missing_ok=True)
-    raise UsageError(
-        f'cannot write {path}: {error.strerror or error}; choose another '
-        'folder with --logdir') from error
+    raise
 
 
 def saved(run):

@@ -1,6 +1,7 @@
 """What a person sees of a training: a bar, or a line a minute."""
 
 import contextlib
+import errno
 import sys
 import threading
 import time
@@ -25,6 +26,16 @@ def duration(seconds):
   if days < 1:
     return f'{int(hours)}h {int(minutes % 60):02d}m'
   return f'{int(days)}d {int(hours % 24):02d}h'
+
+
+@contextlib.contextmanager
+def _told():
+  try:
+    yield
+  except OSError as error:
+    if error.errno == errno.EIO:  # Of a terminal that is gone.
+      raise BrokenPipeError from error
+    raise
 
 
 class Progress:
@@ -58,12 +69,16 @@ class Progress:
 
     Args:
       text: str, one line.
+
+    Raises:
+      BrokenPipeError: if nobody reads it any more.
     """
-    if self._bar is not None:
-      self._bar.write(text, file=self._stream)
-    else:
-      print(text, file=self._stream, flush=True)
+    if self._bar is None:
+      self._print(text)
       self._shown = time.time()
+      return
+    with _told():
+      self._bar.write(text, file=self._stream)
 
   def tick(self, step=None, doing=None, **fields):
     """Takes notice of progress; shows it if it is time.
@@ -88,7 +103,11 @@ class Progress:
     now = time.time()
     if now - self._shown >= self._interval:
       self._shown = now
-      print(self._line(now, doing), file=self._stream, flush=True)
+      self._print(self._line(now, doing))
+
+  def _print(self, text):
+    with _told():
+      print(text, file=self._stream, flush=True)
 
   @contextlib.contextmanager
   def during(self, doing):

@@ -97,7 +97,10 @@ class Restarted:
   def _checked(self, obs):
     for key, value in obs.items():
       value = np.asarray(value)
-      if value.dtype.kind == 'f' and not np.isfinite(value).all():
+      with np.errstate(over='ignore'):  # The replay stores float32.
+        finite = value.dtype.kind != 'f' or np.isfinite(
+            value.astype(np.float32)).all()
+      if not finite:
         raise TrainingError(
             f'the {"" if key == "reward" else "observation "}{key} of '
             f'{self._name} is not finite: mend the environment')

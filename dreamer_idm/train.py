@@ -111,9 +111,9 @@ class Training:
     seed = runtime.seed(config.seed, start)
     self.step = common.Counter(start)
     self.updates = saved['updates'] if saved else 0
-    self.best = saved.get('best') if saved else None
+    # A best one that was damaged has no successor to beat it.
+    self.best = saved.get('best') if saved and found.path('best') else None
     self.best_step = saved.get('best_step') if saved else None
-    self.kept = start if saved else None  # Step of the last checkpoint.
     # Whether the agent is one to save: not so within an update.
     self.sound = False
     # Agent step of the last evaluation; updates of pretraining still to do.
@@ -200,7 +200,7 @@ class Training:
     except BrokenPipeError as error:
       raise KeyboardInterrupt from error  # Nobody reads the output any more.
     except KeyboardInterrupt:
-      with contextlib.suppress(BrokenPipeError):
+      with contextlib.suppress(OSError):
         self.progress.note(self._how_to_go_on())
       raise
     except TrainingError as error:
@@ -212,9 +212,13 @@ class Training:
   def _run(self):
     self._tell_memory()
     try:
-      config_lib.save(self.config, self.logdir / 'config.yaml')
+      written = self.logdir / 'config.yaml'
+      if self.saved is None:
+        config_lib.save(self.config, written)
       self._prefill()
       self._build()
+      if self.saved is not None:  # Its networks are the checkpoint's.
+        config_lib.save(self.config, written)
       self._pretrain()
       self._loop()
     except (KeyboardInterrupt, BrokenPipeError, TrainingError):
@@ -228,13 +232,15 @@ class Training:
 
   def _how_to_go_on(self):
     where = f'Stopped at env step {self.env_step:,}; the same command '
-    if self.kept is None:
+    # The disk knows: a checkpoint may be whole and its copy have failed.
+    kept = checkpoints.Checkpoints(self.logdir / 'checkpoints').step()
+    if kept is None:
       return where + 'starts over, for nothing was learned yet.'
-    if self.kept == int(self.step):
+    if kept == int(self.step):
       return where + 'goes on from there.'
     return where + (
         'goes on from the last checkpoint, at env step '
-        f'{self.kept * self.config.action_repeat:,}.')
+        f'{kept * self.config.action_repeat:,}.')
 
   def close(self):
     """Closes environments and the progress display."""
@@ -339,12 +345,14 @@ class Training:
     config = self.config
     while True:
       step, last = int(self.step), int(config.steps)
-      due = step % config.eval_every == 0 or step >= last
-      if self.evaluated is None or (due and self.evaluated != step):
+      # Several environments may step over the very step.
+      period = step // config.eval_every
+      if self.evaluated is None or self.evaluated != step and (
+          step >= last or period > self.evaluated // config.eval_every):
         self._evaluate()
       if step >= last:
         break
-      following = (step // config.eval_every + 1) * config.eval_every
+      following = (period + 1) * config.eval_every
       with safeguards.held():
         self.driver(
             evaluation.act(self.agent, 'explore'),
@@ -393,7 +401,8 @@ class Training:
       self._write_log(fps=True)
 
   def _write_log(self, fps=False):
-    failures = self._failures(self.envs)
+    failures = self._failures(
+        [x for x in (*self.envs, self.eval_env, self.rotated_env) if x])
     numbers = {'env_restarts': failures} if failures else {}
     self.log.write(self.updates, fps, **numbers)
 
@@ -467,4 +476,3 @@ class Training:
             experience.plain_random_state(np.random),
             self.replay.random_state],
     }, best)
-    self.kept = step

@@ -157,6 +157,28 @@ def test_if_all_are_damaged_nothing_is_touched(tmp_path):
   assert contents(tmp_path) == before
 
 
+def test_data_without_any_index_is_not_deleted(tmp_path):
+  for path in saved_twice(tmp_path).glob('*.index'):
+    path.unlink()
+  before = contents(tmp_path)
+  with pytest.raises(UsageError, match=r'no \.index beside it.*backup'):
+    recovered(tmp_path)
+  assert contents(tmp_path) == before
+
+
+def test_a_copy_among_the_best_serves_before_an_older_one(tmp_path):
+  folder = saved_twice(tmp_path)
+  agent = Agent()
+  agent.weight.assign([3] * 3)
+  checkpoints.Checkpoints(tmp_path, agent).save(
+      3, {'step': 3, 'best_step': 3}, best=True)
+  (folder / 'ckpt-3.index').write_bytes(b'')
+  state, weight, notes = recovered(tmp_path)
+  assert (state['step'], weight, len(notes)) == (3, 3, 1)
+  opened = checkpoints.Checkpoints(tmp_path)
+  assert opened.step() == 3 and opened.path('best').endswith('best/ckpt-3')
+
+
 def test_the_best_one_serves_if_no_other_is_left(tmp_path):
   agent = Agent()
   saved = checkpoints.Checkpoints(tmp_path, agent, keep=1)

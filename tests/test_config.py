@@ -410,7 +410,7 @@ def test_failed_save_leaves_the_old_file(tmp_path, monkeypatch):
     pathlib.Path(filename).write_text('half')
     raise OSError(28, 'No space left on device')
   monkeypatch.setattr(Config, 'save', full)
-  with pytest.raises(UsageError, match='No space left on device'):
+  with pytest.raises(OSError, match='No space left on device'):
     config_lib.save(load('--seed 1'), path)
   assert path.read_bytes() == before
   assert list(tmp_path.iterdir()) == [path]

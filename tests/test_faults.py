@@ -123,9 +123,30 @@ def test_what_only_shows_may_fail(training, tmp_path, capsys):
 
 def test_other_networks_under_the_same_config_are_told(training, tmp_path):
   training().run()
+  config = (tmp_path / 'config.yaml').read_bytes()
   second = training('--steps', '120', '--rssm.deter', '9')
   with pytest.raises(UsageError, match='has not the networks of .*config.yaml'):
     second.run()
+  assert (tmp_path / 'config.yaml').read_bytes() == config
+
+
+def test_several_environments_step_over_no_evaluation(training, tmp_path):
+  training('--envs', '2', '--eval_every', '25').run()
+  rows = pictures.read_metrics(tmp_path)
+  # Two steps at a time: there is no 75th that anything could end at.
+  assert [x['step'] for x in rows if 'eval_return' in x] == [60, 76, 100, 110]
+  assert checkpoints.Checkpoints(tmp_path / 'checkpoints').step() == 110
+
+
+def test_a_closed_pipe_saves_and_ends(tmp_path):
+  run = faults.Run(tmp_path, 100_000)
+  process = run.start()
+  for line in process.stdout:
+    if line.startswith('Env step 100:'):
+      break
+  process.stdout.close()
+  assert process.wait(timeout=300) == 130
+  assert checkpoints.Checkpoints(run.logdir / 'checkpoints').step() > 100
 
 
 def small(path, size):
