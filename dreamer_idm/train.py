@@ -8,6 +8,7 @@ keeps to the ones of a run that was never interrupted.
 """
 
 import contextlib
+import gc
 import io
 import os
 import re
@@ -244,6 +245,7 @@ class Training:
 
   def close(self):
     """Closes environments and the progress display."""
+    gc.unfreeze()
     self.progress.close()
     for env in [*self.envs, self.eval_env, self.rotated_env]:
       with contextlib.suppress(Exception):
@@ -312,6 +314,12 @@ class Training:
         config.dataset.batch * config.batch_multiplier)
     self.timed = []
     self.learns = True
+    # What there is now stays. Python collects cycles among the old only once
+    # there is a quarter more of them; TensorFlow's graphs are a million, so
+    # that the figures of evaluations would pile up for 100 MB.
+    gc.collect()
+    gc.freeze()
+    gc.collect()
 
   def _restore(self):
     try:

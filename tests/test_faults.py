@@ -1,5 +1,6 @@
 """Real trainings that are killed, starved or fed what is not finite."""
 
+import gc
 import os
 import re
 import subprocess
@@ -99,6 +100,20 @@ def test_steps_that_float16_skips_are_counted(training, tmp_path):
   assert rows[-1]['model_loss_scale'] < 2 ** 15
   assert all(np.isfinite(list(x.values())).all() for x in rows)
   assert not any('critic_skipped' in x for x in rows)
+
+
+def test_full_collections_do_not_wait_for_what_stands(training):
+  first, found = training(), []
+
+  def look():
+    # Of Python's oldest generation, whose growth by a quarter is waited for.
+    found.append((len(gc.get_objects(2)), gc.get_freeze_count()))
+  at_step(first, 61, look)
+  first.run()
+  (old, frozen), = found
+  assert old < frozen, found  # Without it all are old and none is frozen.
+  first.close()
+  assert gc.get_freeze_count() == 0
 
 
 def test_what_only_shows_may_fail(training, tmp_path, capsys):
