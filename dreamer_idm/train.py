@@ -10,7 +10,6 @@ keeps to the ones of a run that was never interrupted.
 import contextlib
 import gc
 import io
-import os
 import re
 import time
 
@@ -18,6 +17,7 @@ import numpy as np
 import tensorflow as tf
 
 from . import agents
+from . import announcements
 from . import checkpoints
 from . import config as config_lib
 from . import config_checks
@@ -71,22 +71,15 @@ def _run(config, logdir):
     methods.load(config.agent)  # Before anything is collected.
   try:
     training = Training(config, logdir, gpus)
+  except BrokenPipeError as error:
+    raise KeyboardInterrupt from error  # As in `Training.run`.
   except OSError as error:
-    raise TrainingError(
-        f'{_words(error, logdir)}; nothing was lost') from error
+    words = announcements.last_words(error, logdir)
+    raise TrainingError(f'{words}; nothing was lost') from error
   try:
     training.run()
   finally:
     training.close()
-
-
-def _words(error, logdir):
-  if isinstance(error, OSError) and error.strerror:
-    return f'{error.filename or logdir}: {error.strerror}'
-  # TensorFlow's last words stand behind a trace and before a node's name.
-  lines = [x.strip() for x in str(error).splitlines()]
-  lines = [x for x in lines if x and not x.startswith(('[[', 'File '))]
-  return lines[-1][:300] if lines else type(error).__name__
 
 
 class Training:
@@ -168,21 +161,6 @@ class Training:
     self.driver.on_reset(self.replay.add_step)
     self.driver.on_episode(self._on_episode)
 
-  def _tell_memory(self):
-    config, env = self.config, self.envs[0]
-    size = experience.step_bytes(env.obs_space, env.act_space)
-    steps = int(config.steps)
-    if config.replay['capacity']:
-      steps = min(steps, config.replay['capacity'])
-    self.progress.note(
-        f'The replay will need up to {steps * size / 1e9:.2g} GB of memory: '
-        f'{steps:,} agent steps of {size / 1e3:.2g} KB (--replay.capacity '
-        'bounds it).')
-    memory = os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE')
-    if steps * size > memory:
-      self.progress.note(
-          f'This machine has {memory / 1e9:.2g} GB: lower --replay.capacity.')
-
   def run(self):
     """Prefills, builds, resumes and trains to the end.
 
@@ -202,16 +180,20 @@ class Training:
       raise KeyboardInterrupt from error  # Nobody reads the output any more.
     except KeyboardInterrupt:
       with contextlib.suppress(OSError):
-        self.progress.note(self._how_to_go_on())
+        self.progress.note(self._way_on())
       raise
     except TrainingError as error:
-      raise TrainingError(f'{error}. {self._how_to_go_on()}') from error
+      raise TrainingError(f'{error}. {self._way_on()}') from error
     except (OSError, tf.errors.OpError) as error:
-      raise TrainingError(
-          f'{_words(error, self.logdir)}. {self._how_to_go_on()}') from error
+      words = announcements.last_words(error, self.logdir)
+      raise TrainingError(f'{words}. {self._way_on()}') from error
+
+  def _way_on(self):
+    return announcements.way_on(self.config, self.logdir, int(self.step))
 
   def _run(self):
-    self._tell_memory()
+    for line in announcements.memory(self.config, self.envs[0]):
+      self.progress.note(line)
     try:
       written = self.logdir / 'config.yaml'
       if self.saved is None:
@@ -230,18 +212,6 @@ class Training:
             self._write_log()
           self.checkpoint()
       raise
-
-  def _how_to_go_on(self):
-    where = f'Stopped at env step {self.env_step:,}; the same command '
-    # The disk knows: a checkpoint may be whole and its copy have failed.
-    kept = checkpoints.Checkpoints(self.logdir / 'checkpoints').step()
-    if kept is None:
-      return where + 'starts over, for nothing was learned yet.'
-    if kept == int(self.step):
-      return where + 'goes on from there.'
-    return where + (
-        'goes on from the last checkpoint, at env step '
-        f'{kept * self.config.action_repeat:,}.')
 
   def close(self):
     """Closes environments and the progress display."""
@@ -338,17 +308,6 @@ class Training:
         self.to_pretrain -= 1
       self.progress.tick(doing=f'pretraining {index + 1} of {count}')
 
-  def _forecast(self, seconds):
-    left = max(0, self.config.steps - int(self.step))
-    updates = left / self.config.train_every * self.config.train_steps
-    text = (
-        f'An update takes {seconds:.2g}s: the {updates:,.0f} updates of this '
-        f'run will take about {progress.duration(updates * seconds)}, acting '
-        'and evaluation not counted.')
-    if not self.gpus and updates * seconds > 4 * 3600:
-      text += ' No GPU was found; --configs cpu is made for that.'
-    self.progress.note(text)
-
   def _loop(self):
     config = self.config
     while True:
@@ -390,7 +349,8 @@ class Training:
       float(metrics['model_loss'])  # Waits for a GPU to finish.
       self.timed.append(time.time() - began)
       if len(self.timed) == 10:
-        self._forecast(np.median(self.timed))
+        self.progress.note(announcements.forecast(
+            self.config, int(self.step), np.median(self.timed), self.gpus))
         self.timed = None
 
   def _on_step(self, transition, worker):

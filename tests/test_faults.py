@@ -164,6 +164,17 @@ def test_a_closed_pipe_saves_and_ends(tmp_path):
   assert checkpoints.Checkpoints(run.logdir / 'checkpoints').step() > 100
 
 
+def test_a_pipe_closed_before_the_start_ends_likewise(tmp_path):
+  run = faults.Run(tmp_path, 100)
+  episodes = run.logdir / 'train_episodes'
+  episodes.mkdir(parents=True)
+  (episodes / '20260101T000000-0-100.npz').write_bytes(b'foreign')
+  process = run.start()
+  process.stdout.close()  # Nobody reads of the file that is set aside.
+  assert process.wait(timeout=300) == 130
+  assert not (run.logdir / 'checkpoints').exists()
+
+
 def small(path, size):
   path.mkdir(parents=True, exist_ok=True)
   done = subprocess.run(
