@@ -26,12 +26,6 @@ from .upstream_config import Flags
 # A link to the one beside run.py, so that an installed package has it too.
 OURS = (pathlib.Path(__file__).parent / 'configs.yaml').resolve()
 UPSTREAM = upstream_path.directory() / 'configs.yaml'
-# A run's checkpoint and replay fit no other values of these keys.
-FIXED = re.compile(
-    r'agent|method|seed|task|action_repeat|render_size|shadows|precision|'
-    r'pred_discount|slow_target|expl_behavior|batch_multiplier|'
-    r'(rssm|encoder|decoder|\w+_head|actor|critic)\..*|\w+_opt\.opt|'
-    r'(idm|clion|bird|soft_bird|planet|contrastive)\..*')
 WITHOUT = ('dmc',)  # The presets if none is named.
 
 
@@ -136,7 +130,7 @@ def saved(run):
         f'{run} is no run, it has no config.yaml: give the folder that run.py '
         'was given as --logdir, or made, such as '
         'logdir/<task>/<method>/<seed>')
-  flat = dict(_defaults(_sources()).flat)
+  flat = dict(defaults().flat)
   try:
     stored = Config(ruamel_yaml.safe_load(path.read_text('utf-8'))).flat
     flat.update({k: v for k, v in stored.items() if k in flat})
@@ -147,41 +141,13 @@ def saved(run):
   return config
 
 
-def check_resumable(config, path):
-  """Checks that a run can go on with this config.
+def defaults():
+  """Builds the config of no preset.
 
-  Args:
-    config: upstream's Config.
-    path: pathlib.Path of the run's config.yaml; it need not exist.
-
-  Raises:
-    UsageError: if the arm, the task, the networks or the precision are not
-      the run's; names the keys. All else may change on the way.
+  Returns:
+    upstream's Config with our keys.
   """
-  if not path.exists():
-    return
-  try:
-    before = Config(ruamel_yaml.safe_load(path.read_text('utf-8'))).flat
-  except Exception as error:
-    raise UsageError(
-        f'cannot read {path}, the config of the run that is there: mend it, '
-        'or choose another folder with --logdir') from error
-  # Keys that the run did not know yet have their defaults.
-  before = {**_defaults(_sources()).flat, **before}
-  flat = config.flat
-  # A method of the user's own has its keys in a section of its name.
-  own = config.agent.rpartition('.')[2] + '.'
-  other = [
-      f'{k} {before.get(k)} (now {flat.get(k)})'
-      for k in sorted({*before, *flat})
-      if (FIXED.fullmatch(k) or k.startswith(own))
-      and before.get(k) != flat.get(k)]
-  if other:
-    other[5:] = [f'and {len(other) - 5} more'] if len(other) > 5 else []
-    raise UsageError(
-        f'the run in {path.parent} has other settings than asked for: '
-        f'{", ".join(other)}; use them again, or choose another folder with '
-        '--logdir')
+  return _defaults(_sources())
 
 
 def help_text(everything=False):

@@ -21,6 +21,7 @@ from . import announcements
 from . import checkpoints
 from . import config as config_lib
 from . import config_checks
+from . import config_match
 from . import environments
 from . import episode_files
 from . import evaluation
@@ -56,7 +57,7 @@ def run(config):
   """
   logdir = config_lib.logdir(config)
   if any(logdir.glob('checkpoints/*/*')):
-    config_lib.check_resumable(config, logdir / 'config.yaml')
+    config_match.check_resumable(config, logdir / 'config.yaml')
   with safeguards.locked(logdir):
     _run(config, logdir)
   return logdir

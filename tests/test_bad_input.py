@@ -13,6 +13,7 @@ import run
 from dreamer_idm import __main__
 from dreamer_idm import config as config_lib
 from dreamer_idm import config_keys
+from dreamer_idm import config_match
 from dreamer_idm.errors import UsageError
 
 DEFAULT = config_lib.load([])
@@ -158,7 +159,7 @@ def read_in_every_role(folder, data):
   path = folder / 'config.yaml'
   path.write_bytes(data)
   answer(config_lib.saved, folder)
-  answer(config_lib.check_resumable, DEFAULT, path)
+  answer(config_match.check_resumable, DEFAULT, path)
   with pytest.MonkeyPatch.context() as patch:
     patch.setattr(config_lib, 'OURS', path)
     config_lib._read.cache_clear()
@@ -222,12 +223,12 @@ def test_settings_that_do_not_fit_are_named(tmp_path):
   other = config_lib.load(
       ['--configs', 'cpu', 'wo_dm', '--rssm.deter', '9', '--seed', '2'])
   message = answer(
-      config_lib.check_resumable, other, tmp_path / 'config.yaml')
+      config_match.check_resumable, other, tmp_path / 'config.yaml')
   for part in ('idm.copies 1 (now 0)', 'method idm (now wo_dm)',
                'rssm.deter 128 (now 9)', 'seed 0 (now 2)'):
     assert part in message
   again = config_lib.load(
       ['--configs', 'cpu', 'idm', '--steps', '9', '--model_opt.lr', '1e-5'])
-  config_lib.check_resumable(again, tmp_path / 'config.yaml')
+  config_match.check_resumable(again, tmp_path / 'config.yaml')
   assert (tmp_path / 'config.yaml').read_bytes() == before
   assert np.isfinite(again.model_opt.lr)

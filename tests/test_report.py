@@ -228,6 +228,23 @@ def test_aggregate_is_the_iqm_over_runs_of_the_shared_tasks(tmp_path):
   assert found['clean']['runs'] == '8'
 
 
+def test_in_an_aggregate_each_task_has_the_same_weight(tmp_path):
+  for method in ('dreamer', 'idm'):
+    for task, value in [('a', 50.0), ('b', 900.0)]:
+      for seed in range(2):
+        write_run(tmp_path, task, method, seed, [value])
+  # As when an A/B is stopped in the middle of a seed.
+  write_run(tmp_path, 'b', 'dreamer', 2, [900.0])
+  out = run_report(tmp_path)
+  found = {
+      x['method']: x for x in rows(out, 'aggregate.csv')
+      if (x['condition'], x['statistic']) == ('clean', 'iqm')}
+  assert found['dreamer']['value'] == found['idm']['value'] == '475.0'
+  assert found['dreamer']['runs'] == '4'
+  _, text = read(out)
+  assert '(without b dreamer seed 2, which not all tasks have)' in text
+
+
 EVIL = '<img src=x onerror=alert(1)>&"\''
 
 

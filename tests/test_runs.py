@@ -328,6 +328,33 @@ def test_pairs_are_of_one_seed_at_the_last_common_step(tmp_path):
       'cannot be below 0.5.')
 
 
+def test_a_run_without_a_partner_decides_no_step(tmp_path):
+  for seed in range(2):
+    write_run(tmp_path, method='dreamer', seed=seed, returns=[1.0, 2.0, 3.0])
+    write_run(tmp_path, method='idm', seed=seed, returns=[9.0, 9.0, 1.0])
+  write_run(tmp_path, method='dreamer', seed=2, returns=[1.0], budget=3000)
+  found, = compare(tmp_path)
+  assert found.steps == [3000] and found.difference == -2.0
+  assert found.notes == ['1 runs have no score there']
+
+
+def test_scores_are_of_one_step_where_there_is_one(tmp_path):
+  path = write_run(tmp_path, method='dreamer', returns=[1.0, 2.0, 3.0, 4.0])
+  metrics = path / 'metrics.jsonl'
+  rows = metrics.read_text().splitlines(keepends=True)
+  metrics.write_text(''.join(x for x in rows if '"step": 3000' not in x))
+  write_run(tmp_path, method='idm', returns=[5.0, 7.0, 9.0])
+  found, = compare(tmp_path)
+  assert found.steps == [2000] and found.difference == 5.0
+  assert found.notes[0].startswith(
+      'compared at 2,000, the last step at which all were evaluated; ')
+  metrics.write_text(''.join(
+      x.replace('000', '500') for x in rows))
+  found, = compare(tmp_path)
+  assert found.steps == [3000] and found.difference == 7.0  # 2500 and 3000.
+  assert 'no step at which all were evaluated: 2,500 to 3,000' in found.notes
+
+
 def test_only_an_interval_without_zero_and_a_small_p_show_a_difference(
     tmp_path):
   for seed in range(6):

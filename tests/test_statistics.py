@@ -88,15 +88,23 @@ def test_a_single_run_has_no_interval():
   assert statistics.iqm_interval([[3.0], [5.0]]) == (4.0, None)
   assert statistics.iqm_interval([[3.0, 4.0], [5.0]])[1] is None
   assert statistics.iqm_interval([[3.0, 4.0], [5.0, 5.0]])[1] is not None
-  assert statistics.improvement_interval([[1.0, 2.0]], [[0.0]]) == (1.0, None)
+
+
+def test_few_runs_have_a_probability_without_an_interval():
+  # Two runs above two others would be 1.00, from 1.00 to 1.00.
+  assert statistics.improvement_interval(
+      [[1.0, 2.0]], [[0.0, 0.5]]) == (1.0, None)
+  many = [float(x) for x in range(10)]
+  assert statistics.improvement_interval([many], [many[:9]])[1] is None
+  assert statistics.improvement_interval([many], [many])[1] is not None
 
 
 def test_both_sides_are_drawn_independently():
   # The same runs on both sides: were they drawn together, each resample
   # would tie with itself, and the interval be a point.
-  runs = [[1.0, 2.0, 3.0, 4.0]]
+  runs = [[float(x) for x in range(10)]]
   point, (low, high) = statistics.improvement_interval(runs, runs)
-  assert point == 0.5 and low < 0.3 and high > 0.7
+  assert point == 0.5 and low < 0.35 and high > 0.65
 
 
 def test_few_pairs_of_one_task_have_an_interval_of_students_t():

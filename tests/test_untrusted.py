@@ -13,6 +13,7 @@ from conftest import ROOT
 
 from dreamer_idm import checkpoints
 from dreamer_idm import config as config_lib
+from dreamer_idm import config_match
 from dreamer_idm import episode_files
 from dreamer_idm import experience
 from dreamer_idm import pictures
@@ -81,7 +82,7 @@ def test_configs(tmp_path, mark, text):
   with pytest.raises(UsageError, match='cannot read'):
     config_lib.saved(tmp_path)
   with pytest.raises(UsageError, match='cannot read'):
-    config_lib.check_resumable(config_lib.load([]), path)
+    config_match.check_resumable(config_lib.load([]), path)
   run, = runs.find(tmp_path)
   assert 'config.yaml cannot be read' in run.notes
 

@@ -16,6 +16,7 @@ import sys
 from .. import config as config_lib
 from .. import config_checks
 from .. import config_keys
+from .. import config_match
 from .. import environments
 from .. import pictures
 from ..errors import UsageError
@@ -229,9 +230,8 @@ def _seeds(args, program, task, method):
         [*program, *flags, *args.flags],
         int(config.steps) * config.action_repeat, config.action_repeat)
     if trial.complete() or saved_step(trial.logdir) is not None:
-      # What run.py asks of a run that it resumes is asked of one that is
-      # skipped as well: it must be the one that is meant.
-      config_lib.check_resumable(config, trial.logdir / 'config.yaml')
+      # It counts only if it is the run that is meant.
+      config_match.check_same(config, trial.logdir / 'config.yaml')
     trials.append(trial)
   return trials
 

@@ -122,7 +122,7 @@ def baseline(runs, method):
   ours = scores.select(runs, method=method)[0]
   arms = {
       x.method for x in runs if x.base == BASELINE and all(
-          run_settings.same_value(v, ours.config.get(k))
+          run_settings.same_value(v, run_settings.value(ours, k))
           for k, v in x.variant.items())}
   return arms.pop() if len(arms) == 1 and ours.base != BASELINE else None
 
@@ -131,7 +131,7 @@ def compare(runs, method, condition, baseline=BASELINE):
   """Compares a method with the baseline.
 
   Pairs are runs of the same task and seed. In each task all runs of both
-  methods are scored at one step, the last that all of them have.
+  methods are scored at one step, the last that all paired runs have.
 
   Args:
     runs: list of Run.
@@ -150,18 +150,22 @@ def compare(runs, method, condition, baseline=BASELINE):
         for x in (method, baseline)]
     if not all(sides):
       continue
-    step = scores.common_step([*sides[0], *sides[1]], condition)
+    both = set.intersection(*[{x.seed for x in side} for side in sides])
+    # A run without a partner, just begun perhaps, decides nothing.
+    paired = [x for y in sides for x in y if x.seed in both or not both]
+    step = scores.common_step(paired, condition)
     # A run whose first evaluation is later than that has no score.
     found = [
-        {x.seed: y[0] for x in side
+        {x.seed: y for x in side
          if (y := scores.score_at(x, condition, step))} for side in sides]
     if not all(found):
       continue
     notes = [
         *run_settings.scoring_differences([*sides[0], *sides[1]]),
         *run_settings.method_differences(sides[1], sides[0]),
-        *_notes(sides, found, step, condition)]
-    groups.append((step, *found))
+        *_notes(sides, paired, found, step, condition)]
+    groups.append((step, *[
+        {seed: score for seed, (score, _) in x.items()} for x in found]))
     single.append(_make(
         method, baseline, condition, task, groups[-1:], notes))
   if len(groups) > 1:
@@ -204,20 +208,25 @@ def _make(method, baseline, condition, task, groups, notes):
       doubt, notes)
 
 
-def _notes(sides, found, step, condition):
+def _notes(sides, paired, found, step, condition):
   notes = []
-  ends = {
-      x.name: x.series(CONDITIONS[condition])[0][-1]
-      for x in [*sides[0], *sides[1]]}
+  ends = {x.name: x.series(CONDITIONS[condition])[0][-1] for x in paired}
   behind = [x for x, end in ends.items() if end == step]
   if max(ends.values()) > step:
+    why = f'as far as {", ".join(behind)} got' if behind else (
+        'the last step at which all were evaluated')
     notes.append(
-        f'compared at {step:,}, as far as {", ".join(behind)} got; others '
-        f'have up to {max(ends.values()):,.0f}')
+        f'compared at {step:,}, {why}; others have up to '
+        f'{max(ends.values()):,.0f}')
+  scored = sorted({x for side in found for _, x in side.values()})
+  if len(scored) > 1:
+    notes.append(
+        f'no step at which all were evaluated: {scored[0]:,} to '
+        f'{scored[-1]:,}')
   alone = sorted(set(found[0]) ^ set(found[1]))
   if alone:
     notes.append(f'seeds without a partner: {", ".join(map(str, alone))}')
   late = sum(map(len, sides)) - sum(map(len, found))
   if late:
-    notes.append(f'{late} runs were first evaluated later')
+    notes.append(f'{late} runs have no score there')
   return notes

@@ -1,8 +1,12 @@
 """In what the settings of runs differ, and what that makes of them."""
 
+import functools
 import re
 from typing import Any
 from typing import TypeGuard
+
+from .. import config as config_lib
+from .. import config_match
 
 # Whose values must agree in a task, or the returns are not of one kind.
 SCORING = (
@@ -48,8 +52,8 @@ def differences(runs):
           for x in method_differences(arms[first], arms[method])]
     for method, arm in arms.items():
       keys = sorted(
-          k for k in {k for x in arm for k in x.config}
-          if k not in SCORING and not _private(k) and len(_values(arm, k)) > 1)
+          k for k in _keys(arm)
+          if k not in SCORING and len(_values(arm, k)) > 1)
       if keys:
         sentences.append(
             f'{task}, {method}: the seeds differ in {_few(keys)}')
@@ -87,9 +91,10 @@ def method_differences(first, second):
   if not first or not second:
     return []
   keys = sorted(
-      k for k in {k for x in [*first, *second] for k in x.config}
-      if k not in SCORING and k not in METHOD and not _private(k)
-      and not k.startswith('idm.') and _values(first, k) != _values(second, k))
+      k for k in _keys([*first, *second])
+      if k not in SCORING and k not in METHOD
+      and k.partition('.')[0] not in config_match.OF_METHODS
+      and _values(first, k) != _values(second, k))
   return [
       f'{first[0].method} and {second[0].method} also differ in {_few(keys)}'
   ] if keys else []
@@ -109,6 +114,25 @@ def sees_images(run):
     return not isinstance(keys, str) or bool(re.match(keys, 'image'))
   except re.error:
     return True
+
+
+@functools.cache
+def _defaults():
+  return config_lib.defaults().flat
+
+
+def value(run, key):
+  """Reads a setting of a run.
+
+  Args:
+    run: Run.
+    key: str, dotted.
+
+  Returns:
+    what its config says; what it did not know yet had its default. None if
+    there is no such setting.
+  """
+  return run.config.get(key, _defaults().get(key))
 
 
 def same_value(first, second):
@@ -138,9 +162,9 @@ def tell_apart(runs):
     cells.setdefault((run.task, run.base, run.seed), []).append(run)
   differing: dict = {}
   for (_, base, _), twins in cells.items():
-    known = [_settings(x) for x in twins if x.config]
+    known = [x for x in twins if x.config]
     differing.setdefault(base, set()).update(
-        k for x in known for k in x if any(x[k] != y.get(k) for y in known))
+        k for k in _keys(known) if len(_values(known, k)) > 1)
     for run in twins:
       if known and not run.config and len(twins) > 1:
         run.method = f'{base} [settings unknown]'
@@ -150,10 +174,13 @@ def tell_apart(runs):
         differing[run.base], key=lambda x: (not x.startswith('idm.'), x))
     if not keys or not run.config:
       continue
-    run.variant = {k: run.config.get(k) for k in keys}
+    run.variant = {
+        k: value(run, k) for k in keys
+        if config_match.has_effect(k, run.config)}
     parts = [
-        f'{k.removeprefix("idm.")} {_short(run.config.get(k, "not set"))}'
-        for k in keys[:3]]
+        f'{k.removeprefix("idm.")} '
+        f'{"not set" if v is None else _short(v)}'
+        for k, v in [*run.variant.items()][:3]]
     parts += [f'and {len(keys) - 3} more'] if len(keys) > 3 else []
     name = f'{run.base} [{", ".join(parts)}]'
     # The three that are shown may be the same.
@@ -165,11 +192,11 @@ def tell_apart(runs):
     run.method = name + (f' #{number + 1}' if number else '')
 
 
-def _settings(run):
-  unused = ('idm.',) if run.config.get('agent') == 'dreamer' else ()
+def _keys(runs):
+  # Of the settings that count for any of them.
   return {
-      k: _comparable(v) for k, v in run.config.items()
-      if not _private(k) and not k.startswith(unused)}
+      k for x in runs for k in x.config
+      if not _private(k) and config_match.has_effect(k, x.config)}
 
 
 def _private(key):
@@ -181,7 +208,9 @@ def _comparable(value):
 
 
 def _values(runs, key):
-  return {_comparable(x.config.get(key)) for x in runs}
+  return {
+      _comparable(value(x, key)) for x in runs
+      if config_match.has_effect(key, x.config)}
 
 
 def _short(value):

@@ -1,6 +1,7 @@
 """Returns of several runs at one step: curves, common steps, tables."""
 
 import dataclasses
+import functools
 
 import numpy as np
 
@@ -58,7 +59,7 @@ def select(runs, task=None, method=None, key=None):
 
 
 def shared(runs, condition):
-  """Picks the runs of the tasks in which every method was evaluated.
+  """Picks runs in which each task has the same weight for every method.
 
   Args:
     runs: list of Run.
@@ -66,13 +67,19 @@ def shared(runs, condition):
       under it at all.
 
   Returns:
-    list of Run, with evaluations under the condition.
+    list of Run, with evaluations under the condition: of the tasks that every
+    method has, and of each method the seeds that it has in all of these.
   """
   here = select(runs, key=CONDITIONS[condition])
   names = methods(here)
-  complete = [
-      t for t in tasks(here) if methods(select(here, t)) == names]
-  return [x for x in here if x.task in complete]
+  complete = [t for t in tasks(here) if methods(select(here, t)) == names]
+  kept = []
+  for task in complete:
+    for name in names:
+      seeds = set.intersection(*[
+          {x.seed for x in select(here, t, name)} for t in complete])
+      kept += [x for x in select(here, task, name) if x.seed in seeds]
+  return kept
 
 
 def score_at(run, condition, step):
@@ -102,10 +109,12 @@ def common_step(runs, condition):
     condition: `clean` or `rotated`.
 
   Returns:
-    int, environment steps: the last evaluation of the run that is furthest
-    behind.
+    int, environment steps: the last at which all were evaluated; if there is
+    none, the last evaluation of the run that is furthest behind.
   """
-  return int(min(x.series(CONDITIONS[condition])[0][-1] for x in runs))
+  steps = [x.series(CONDITIONS[condition])[0] for x in runs]
+  common = functools.reduce(np.intersect1d, steps)
+  return int(common[-1] if len(common) else min(x[-1] for x in steps))
 
 
 def curves(runs, key):

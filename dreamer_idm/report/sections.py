@@ -121,14 +121,9 @@ class ReportPage:
             'there is nothing to aggregate')
       else:
         shared[condition] = here
-        left = {x.task for x in scores.select(
-            self._evaluated, key=CONDITIONS[condition])}
-        left -= {x.task for x in here}
         lines.append(
             f'{condition}: {", ".join(scores.tasks(here))}, '
-            f'{self._seeds(here)}' + (
-                f' (without {", ".join(sorted(left))}, which not all methods '
-                'have)' if left else ''))
+            f'{self._seeds(here)}{self._left_out(here, condition)}')
     if not shared:
       self._page.points('', lines)
       return []
@@ -137,9 +132,20 @@ class ReportPage:
         'aggregate', figure,
         'Interquartile mean (IQM) of the returns of all runs. '
         f'{"; ".join(lines)}. Band: 95% stratified bootstrap interval (runs '
-        'drawn within each task; none if any task has a single run). Each '
-        'line ends where its slowest run is.')
+        'drawn within each task; none if any task has a single run), too '
+        f'narrow with fewer than {statistics.ENOUGH_FOR_BOOTSTRAP} seeds per '
+        'task. '
+        'Each line ends where its slowest run is.')
     return points
+
+  def _left_out(self, shared, condition):
+    here = scores.select(self._evaluated, key=CONDITIONS[condition])
+    tasks = sorted({*scores.tasks(here)} - {*scores.tasks(shared)})
+    left = [f'{x}, which not all methods have' for x in tasks]
+    left += [
+        f'{x.task} {x.method} seed {x.seed}, which not all tasks have'
+        for x in here if x not in shared and x.task not in tasks]
+    return f' (without {"; ".join(left)})' if left else ''
 
   def _comparison(self, comparisons):
     self._page.section(f'Against {paired_comparison.BASELINE}, in pairs')
@@ -148,7 +154,7 @@ class ReportPage:
       return
     self._page.text(
         'Pairs are runs of the same task and seed. Within a task, both '
-        'methods are scored at the largest step that all their runs have.')
+        'methods are scored at the largest step that all paired runs have.')
     intervals = sum(x.interval is not None for x in comparisons)
     if intervals > 1:
       self._page.text(

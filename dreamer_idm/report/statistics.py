@@ -203,11 +203,12 @@ def improvement_interval(ours, theirs, reps=2000):
     reps: int, number of resamples; both sides are drawn independently.
 
   Returns:
-    (float, (float, float) or None): without an interval if either side has a
-    single run of a task.
+    (float, (float, float) or None): without an interval if either side has
+    fewer than 10 runs of a task. Where every run of one side beats those of
+    the other, all resamples say so too, two runs of each like twenty.
   """
   point = float(probability_of_improvement(ours, theirs))
-  if min(len(x) for x in [*ours, *theirs]) < 2:
+  if min(len(x) for x in [*ours, *theirs]) < ENOUGH_FOR_BOOTSTRAP:
     return point, None
   samples = probability_of_improvement(
       stratified_bootstrap(ours, reps, seed=0),

@@ -87,8 +87,8 @@ def comparison_table(page, comparisons):
         NONE if x.p_value is None else f'{x.p_value:.3g}',
         {True: 'yes', False: 'no'}[x.shows_difference],
         Cell(f'{x.improvement:.2f}',
-             _interval(x.improvement_interval, '{:.2f}'))
-        if x.improvement_interval else NONE])
+             _interval(x.improvement_interval, '{:.2f}')
+             if x.improvement_interval else '')])
   few = any(
       x.interval and x.interval_kind == 'bootstrap'
       and x.pairs < statistics.ENOUGH_FOR_BOOTSTRAP for x in comparisons)
@@ -102,8 +102,9 @@ def comparison_table(page, comparisons):
       f'{statistics.ENOUGH_FOR_BOOTSTRAP} pairs, else of a stratified '
       'bootstrap; the two-sided p of flipping the signs of the differences; '
       'whether the interval excludes 0 and p < 0.05; and the probability that '
-      'a run of the method beats one of the baseline (over all runs, with its '
-      '95% bootstrap interval below). A dash: too few seeds for it.'
+      'a run of the method beats one of the baseline (over all runs; from '
+      f'{statistics.ENOUGH_FOR_BOOTSTRAP} seeds per task on, with its 95% '
+      'bootstrap interval below). A dash: too few seeds for it.'
       + (f' With fewer than {statistics.ENOUGH_FOR_BOOTSTRAP} seeds per task, '
          'as here, bootstrap intervals are too narrow.' if few else ''))
   page.points('', [x.sentence() for x in comparisons])

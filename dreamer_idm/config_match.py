@@ -1,0 +1,104 @@
+"""Whether a run that is there has the settings that are asked for."""
+
+import re
+
+from patches import ruamel_yaml
+
+from . import config as config_lib
+from .errors import UsageError
+from .upstream_config import Config
+
+# A run's checkpoint and replay fit no other values of these keys.
+FIXED = re.compile(
+    r'agent|method|seed|task|action_repeat|render_size|shadows|precision|'
+    r'pred_discount|slow_target|expl_behavior|batch_multiplier|'
+    r'(rssm|encoder|decoder|\w+_head|actor|critic)\..*|\w+_opt\.opt|'
+    r'(idm|clion|bird|soft_bird|planet|contrastive)\..*')
+# How long, where, and how fast: these do not make another run.
+INCIDENTAL = re.compile(
+    r'steps|logdir|threads|checkpoints|jit|fast|envs_parallel|eval_every|'
+    r'log_every|log_keys_\w+')
+# The sections of keys that a method reads; one of the user's own may read any.
+SECTIONS: dict[str, tuple[str, ...]] = {
+    'dreamer': (), 'no_value': (), 'idm': ('idm',), 'clion': ('idm', 'clion'),
+    'bird': ('bird',), 'soft_bird': ('bird', 'soft_bird'),
+    'planet': ('planet',), 'contrastive': ('contrastive',)}
+OF_METHODS = frozenset(y for x in SECTIONS.values() for y in x)
+
+
+def has_effect(key, settings):
+  """Says whether a setting can have an effect on a run.
+
+  Args:
+    key: str, dotted.
+    settings: dict of dotted keys, the run's; it may be incomplete.
+
+  Returns:
+    bool. False of the sections of other methods, and of how frames are
+    rendered where the agent neither reads nor predicts them.
+  """
+  section = key.partition('.')[0]
+  if section in OF_METHODS:
+    return section in SECTIONS.get(settings.get('agent'), OF_METHODS)
+  if key in ('shadows', 'render_size'):
+    patterns = [settings.get(f'{x}.cnn_keys') for x in ('encoder', 'decoder')]
+    try:
+      return any(
+          not isinstance(x, str) or re.match(x, 'image') for x in patterns)
+    except re.error:
+      return True
+  return True
+
+
+def check_resumable(config, path):
+  """Checks that a run can go on with this config.
+
+  Args:
+    config: upstream's Config.
+    path: pathlib.Path of the run's config.yaml; it need not exist.
+
+  Raises:
+    UsageError: if the arm, the task, the networks or the precision are not
+      the run's; names the keys. All else may change on the way.
+  """
+  # A method of the user's own has its keys in a section of its name.
+  own = config.agent.rpartition('.')[2] + '.'
+  _check(config, path, lambda x: FIXED.fullmatch(x) or x.startswith(own))
+
+
+def check_same(config, path):
+  """Checks that a run is the one that is asked for.
+
+  Args:
+    config: upstream's Config.
+    path: pathlib.Path of the run's config.yaml; it need not exist.
+
+  Raises:
+    UsageError: if any setting is another that has an effect on what it
+      learns or how it is scored; names the keys. It may be of another length.
+  """
+  _check(config, path, lambda x: not INCIDENTAL.fullmatch(x))
+
+
+def _check(config, path, counts):
+  if not path.exists():
+    return
+  try:
+    before = Config(ruamel_yaml.safe_load(path.read_text('utf-8'))).flat
+  except Exception as error:
+    raise UsageError(
+        f'cannot read {path}, the config of the run that is there: mend it, '
+        'or choose another folder with --logdir') from error
+  # Keys that the run did not know yet have their defaults.
+  before, flat = {**config_lib.defaults().flat, **before}, config.flat
+  other = [
+      f'{k} {before.get(k)} (now {flat.get(k)})'
+      for k in sorted({*before, *flat})
+      if counts(k) and before.get(k) != flat.get(k)
+      and (has_effect(k, before) or has_effect(k, flat))]
+  if other:
+    other[5:] = [f'and {len(other) - 5} more'] if len(other) > 5 else []
+    raise UsageError(
+        f'the run in {path.parent} has other settings than asked for: '
+        f'{", ".join(other)}; use them again, or choose another folder with '
+        '--logdir')
