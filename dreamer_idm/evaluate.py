@@ -111,25 +111,38 @@ def run(args):
 
 def _earlier(path, results):
   # Conditions of the same agent that were evaluated before in the same way
-  # stay; an evaluation of another is put aside.
+  # stay; an evaluation of another, or a damaged one, is put aside.
+  if not path.exists():
+    return []
+  step = 'damaged'
   try:
     before = json.loads(path.read_text('utf-8'))
     conditions = before.pop('conditions')
     before.pop('value', None)
-  except (OSError, ValueError, KeyError, AttributeError):
-    return []
-  if before == results:
-    return conditions
-  aside = path.with_name(f'evaluation_{before.get("env_step")}.json')
+    if before == results and all(
+        _key(x) and np.isfinite(np.mean(x['returns'])) for x in conditions):
+      return conditions
+    step = str(int(before['env_step']))
+  except (
+      OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError,
+      OverflowError):
+    pass
+  aside, number = path.with_name(f'evaluation_{step}.json'), 1
+  while aside.exists():
+    number += 1
+    aside = path.with_name(f'evaluation_{step}.{number}.json')
   path.rename(aside)
   print(f'An evaluation of another kind was there; it is now {aside}.')
   return []
 
 
+def _key(condition):
+  return [condition[x] for x in ('kind', 'strength', 'per', 'fill')]
+
+
 def _put(conditions, new):
-  key = lambda x: [x[k] for k in ('kind', 'strength', 'per', 'fill')]
   for index, old in enumerate(conditions):
-    if key(old) == key(new):
+    if _key(old) == _key(new):
       conditions[index] = new
       return
   conditions.append(new)

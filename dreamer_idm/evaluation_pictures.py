@@ -47,6 +47,15 @@ def video(agent, result, path):
   return True
 
 
+def _name(condition, conditions):
+  # How it is drawn and what fills the edges, where that differs.
+  kind = condition['kind']
+  about = [
+      f'{x} {condition[x]}' for x in ('per', 'fill')
+      if len({y[x] for y in conditions if y['kind'] == kind}) > 1]
+  return f'{kind} ({", ".join(about)})' if about else kind
+
+
 def draw(results, path):
   """Draws returns by perturbation; against strength where there are several.
 
@@ -59,9 +68,11 @@ def draw(results, path):
   clean, *others = results['conditions']
   kinds: dict = {}
   for condition in others:
-    kinds.setdefault(condition['kind'], []).append(condition)
+    kinds.setdefault(_name(condition, others), []).append(condition)
   curves = {k: v for k, v in kinds.items() if len(v) > 1}
-  bars = [clean] + [v[0] for v in kinds.values() if len(v) == 1]
+  bars = {label(clean): clean} | {
+      f'{k} {v[0]["strength"]:.4g}': v[0] for k, v in kinds.items()
+      if len(v) == 1}
   panels = len(curves) + bool(len(bars) > 1 or not curves)
   columns = min(3, panels)
   figure, axes = plt.subplots(
@@ -70,14 +81,15 @@ def draw(results, path):
   panel = iter(axes.flat)
   if len(bars) > 1 or not curves:
     ax = next(panel)
+    returns = [x['returns'] for x in bars.values()]
+    means = [np.mean(x) for x in returns]
     ax.bar(
-        [label(x) for x in bars], [np.mean(x['returns']) for x in bars],
-        yerr=[np.std(x['returns']) for x in bars], capsize=3,
+        list(bars), means, yerr=[np.std(x) for x in returns], capsize=3,
         color=['C7'] + ['C0'] * (len(bars) - 1), error_kw={'lw': 1})
     ax.tick_params(axis='x', labelrotation=90 if len(bars) > 3 else 0)
     ax.set_ylabel('episode return')
-    pictures.from_zero(ax, [np.mean(x['returns']) for x in bars])
-  for ax, (kind, found) in zip(panel, curves.items()):
+    pictures.from_zero(ax, means)
+  for ax, (name, found) in zip(panel, curves.items()):
     found = sorted(found, key=lambda x: x['strength'])
     strengths = [x['strength'] for x in found]
     middle = np.array([np.mean(x['returns']) for x in found])
@@ -87,7 +99,7 @@ def draw(results, path):
     ax.plot(strengths, middle, marker='o', ms=3)
     ax.fill_between(strengths, middle - std, middle + std, alpha=0.15, lw=0)
     ax.set(
-        xlabel=f'{kind}\n{perturbations.KINDS[kind].unit}',
+        xlabel=f'{name}\n{perturbations.KINDS[found[0]["kind"]].unit}',
         ylabel='episode return')
     pictures.from_zero(ax, middle)
     ax.grid(alpha=0.3)

@@ -12,27 +12,39 @@ from patches import gif
 
 from .errors import UsageError
 
+RETURNS = (
+    'train_return', 'eval_return', 'eval_return_std', 'eval_rotated_return')
 
-def read_metrics(logdir):
+
+def read_metrics(logdir, keys=()):
   """Reads a run's metrics.
 
   Args:
     logdir: pathlib.Path of the run.
+    keys: collection of str, all that is wanted of the rows, which are large
+      in a long run; none: everything.
 
   Returns:
     list of dicts, one per line of metrics.jsonl that is whole and has a
-    number as its `step`.
+    number as its `step`, finite and not negative, and any of the keys.
   """
-  rows = []
+  rows: list = []
   path = logdir / 'metrics.jsonl'
-  text = path.read_text('utf-8', 'replace') if path.exists() else ''
-  for line in text.splitlines():
-    try:
-      row = json.loads(line)
-    except (ValueError, RecursionError):
-      continue  # The last line of a killed run may be cut off.
-    if isinstance(row, dict) and isinstance(row.get('step'), (int, float)):
-      rows.append(row)
+  if not path.exists():
+    return rows
+  with path.open(encoding='utf-8', errors='replace') as file:
+    for line in file:
+      try:
+        row = json.loads(line)
+      except (ValueError, RecursionError):
+        continue  # The last line of a killed run may be cut off.
+      step = row.get('step') if isinstance(row, dict) else None
+      if not isinstance(step, (int, float)) or not 0 <= step < 2 ** 63:
+        continue
+      if keys:
+        row = {k: row[k] for k in ('step', *keys) if k in row}
+      if len(row) > 1 or not keys:
+        rows.append(row)
   return rows
 
 
@@ -66,7 +78,7 @@ def learning_curve(runs, path, title):
   returns: list = []
   colors = plt.rcParams['axes.prop_cycle'].by_key()['color']
   for color, (label, logdir) in zip(colors, runs.items()):
-    rows = read_metrics(logdir)
+    rows = read_metrics(logdir, RETURNS)
     steps, values = series(rows, 'train_return')
     returns.extend(values)
     axes.plot(steps, values, color=color, alpha=0.25, lw=1)

@@ -9,10 +9,12 @@ import sys
 import numpy as np
 import pytest
 from conftest import ROOT
+from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from PIL import Image
 
 from dreamer_idm import __main__
+from dreamer_idm import evaluate
 from dreamer_idm import evaluation_pictures
 from dreamer_idm import pictures
 
@@ -129,6 +131,52 @@ def test_evaluations_add_up_and_those_of_another_kind_stay(
   aside, = tmp_path.glob('evaluation_*.json')
   assert str(aside) in out
   assert len(json.loads(aside.read_text())['conditions']) == 3
+
+
+@pytest.mark.parametrize('content', [
+    b'[]', b'null', b'\xff', b'{"conditions": 3}', b'{"conditions": [{}]}',
+    b'[' * 100_000])
+def test_no_earlier_evaluation_is_overwritten(tmp_path, content):
+  path = tmp_path / 'evaluation.json'
+  settings = {'env_step': 100, 'episodes': 2}
+  condition = {
+      'kind': 'clean', 'strength': 0.0, 'per': '', 'fill': '',
+      'returns': [1.0, 2.0]}
+  whole = json.dumps({**settings, 'conditions': [condition], 'value': {}})
+  for number in range(3):
+    path.write_text(whole)
+    assert evaluate._earlier(path, settings) == [condition]
+    assert evaluate._earlier(path, {**settings, 'episodes': 9}) == []
+    assert len(list(tmp_path.glob('evaluation_100*.json'))) == number + 1
+  path.write_bytes(content)
+  assert evaluate._earlier(path, settings) == []
+  aside, = tmp_path.glob('evaluation_damaged*')
+  assert aside.read_bytes() == content and not path.exists()
+  for bad in ({'returns': []}, {'returns': 'x'}, {'returns': [[1], [1, 2]]}):
+    path.write_text(json.dumps(
+        {**settings, 'conditions': [{**condition, **bad}]}))
+    assert evaluate._earlier(path, settings) == []
+
+
+def test_perturbations_of_the_same_kind_have_panels_of_their_own(
+    tmp_path, monkeypatch):
+  shown = []
+  monkeypatch.setattr(pictures, 'save', lambda path, write: shown.extend(
+      [x.get_xlabel() for x in plt.gcf().axes]))
+  def condition(strength, fill):
+    return {'kind': 'rotation', 'strength': strength, 'per': 'frame',
+            'fill': fill, 'returns': [1.0, 2.0]}
+  several = [condition(x, y) for x in (0.0, 5.0) for y in ('zero', 'nearest')]
+  clean = {'kind': 'clean', 'strength': 0.0, 'per': '', 'fill': '',
+           'returns': [3.0]}
+  about = {'task': 't', 'method': 'idm', 'seed': 0, 'env_step': 1,
+           'episodes': 2}
+  evaluation_pictures.draw(
+      {**about, 'conditions': [clean, *several]}, tmp_path / 'a.png')
+  evaluation_pictures.draw(
+      {**about, 'conditions': [clean, *several[::2]]}, tmp_path / 'a.png')
+  assert [x.partition('\n')[0] for x in shown] == [
+      'rotation (fill zero)', 'rotation (fill nearest)', 'rotation']
 
 
 def test_sweep_goes_to_four_times_the_default_and_takes_vectors(here, runs):

@@ -16,6 +16,18 @@ def test_series_takes_the_later_of_two_and_leaves_out_half_lines(tmp_path):
   np.testing.assert_array_equal(values, [2, 3])
 
 
+def test_metrics_may_be_read_in_part(tmp_path):
+  (tmp_path / 'metrics.jsonl').write_text(
+      '{"step": 1, "x": 1, "y": 2}\n{"step": 2, "y": 3}\n')
+  assert pictures.read_metrics(tmp_path, ['x']) == [{'step': 1, 'x': 1}]
+
+
+def test_steps_that_none_can_be_are_left_out(tmp_path):
+  (tmp_path / 'metrics.jsonl').write_text(''.join(
+      f'{{"step": {x}}}\n' for x in ('NaN', 'Infinity', '9' * 400, '-1', '7')))
+  assert pictures.read_metrics(tmp_path) == [{'step': 7}]
+
+
 def test_a_run_without_metrics_has_none(tmp_path):
   assert pictures.read_metrics(tmp_path) == []
 

@@ -28,6 +28,43 @@ def test_real_runs_are_found_and_read():
   assert run.notes == [] and run.duplicate_of == ''
 
 
+def test_linked_runs_are_found_once(tmp_path):
+  path = write_run(tmp_path / 'far', returns=[1.0])
+  (tmp_path / 'here').mkdir()
+  (tmp_path / 'here' / 'a').symlink_to(tmp_path / 'far')
+  (tmp_path / 'here' / 'b').symlink_to(path)
+  (path / 'loop').symlink_to(tmp_path / 'here')
+  run, = runs.find(tmp_path / 'here')
+  assert (run.task, run.notes) == ('dmc_walker_walk', [])
+
+
+def test_numbers_that_no_float_can_be_are_damage(tmp_path):
+  path = write_run(tmp_path, returns=[1.0])
+  with (path / 'metrics.jsonl').open('a') as f:
+    f.write(f'{{"step": {"9" * 400}, "eval_return": 1.0}}\n'
+            f'{{"step": 2000, "eval_return": {"9" * 400}}}\n')
+  run, = runs.find(tmp_path)
+  assert run.env_step == 2000 and len(run.series('eval_return')[0]) == 1
+  assert len(run.notes) == 2
+
+
+def test_a_setting_that_a_run_did_not_know_yet_is_its_default(tmp_path):
+  for seed, known in enumerate([{}, {'cst_fraction': 1.0}, {}]):
+    write_run(
+        tmp_path, method='idm', seed=seed, returns=[1.0], agent='idm',
+        idm={'sigma_h': 0.1, **known})
+    write_run(
+        tmp_path, seed=seed, returns=[1.0], agent='dreamer',
+        **{'contrastive': {'head': {'units': 9}}} if known else {})
+  write_run(
+      tmp_path / 'more', method='idm', seed=0, returns=[1.0], agent='idm',
+      idm={'sigma_h': 0.2})
+  found = runs.find(tmp_path)
+  assert {x.method for x in found} == {
+      'dreamer', 'idm [sigma_h 0.1]', 'idm [sigma_h 0.2]'}
+  assert len(run_settings.differences(found)) == 1  # That there are two.
+
+
 def test_a_run_is_found_in_its_own_folder(tmp_path):
   path = write_run(tmp_path, returns=[1.0])
   run, = runs.find(path)

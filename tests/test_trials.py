@@ -5,6 +5,7 @@ import fcntl
 import io
 import json
 import os
+import re
 import sys
 
 import pytest
@@ -100,6 +101,68 @@ def test_mistakes_are_found_before_anything_starts(tmp_path, words, message):
   with pytest.raises(UsageError, match=message):
     plan(tmp_path, *words)
   assert not list(tmp_path.iterdir())
+
+
+def complete(folder, *flags, drop=''):
+  # A trial that was run with these flags, by code without some of the keys.
+  trial, = plan(
+      folder, '--configs', 'cpu', '--tasks', TASKS[0], '--methods', 'dreamer',
+      '--seeds', '0', '--', '--steps', '250', *flags)
+  write(trial, {'step': 1000, 'eval_return': 5.0})
+  save_step(trial, 250)
+  config = config_lib.load(trial.command[1:]).flat
+  (trial.logdir / 'config.yaml').write_text(json.dumps(
+      {k: v for k, v in config.items() if not drop or not re.match(drop, k)}))
+  return trial
+
+
+@pytest.mark.parametrize('flags, message', [
+    (['--model_opt.lr', '0.1'], r'model_opt.lr 0.001 \(now 0.1\)'),
+    (['--eval_eps', '9'], r'eval_eps 3 \(now 9\)'),
+    (['--dataset.batch', '7'], 'dataset.batch 16'),
+    (['--rssm.deter', '9'], 'rssm.deter 128'),
+    (['--discount', '0.5', '--actor_ent', '0.1'], 'actor_ent.*, discount')])
+def test_a_trial_with_other_settings_is_not_taken_for_the_one_asked_for(
+    tmp_path, flags, message):
+  complete(tmp_path)
+  words = [
+      '--configs', 'cpu', '--tasks', TASKS[0], '--methods', 'dreamer',
+      '--seeds', '0', '--', '--steps', '250']
+  with pytest.raises(UsageError, match=f'other settings than .*{message}'):
+    plan(tmp_path, *words, *flags)
+  # Of no effect on what a vanilla run learns, or how it is scored.
+  trial, = plan(
+      tmp_path, *words, '--idm.sigma_h', '0.5', '--log_every', '9',
+      '--eval_every', '250', '--checkpoints', '1', '--fast', 'False')
+  assert trial.state == 'complete'
+  trial, = plan(tmp_path, *words[:-1], '500')
+  assert (trial.state, trial.target) == ('waiting', 2000)
+
+
+def test_trials_from_before_a_key_are_known_by_its_default(tmp_path):
+  method = r'(idm|clion|bird|soft_bird|planet|contrastive)\.|slow_target_frac'
+  assert complete(tmp_path / 'a', drop=method).logdir.exists()
+  words = [
+      '--configs', 'cpu', '--tasks', TASKS[0], '--methods', 'dreamer',
+      '--seeds', '0', '--', '--steps', '250']
+  trial, = plan(tmp_path / 'a', *words)
+  assert trial.state == 'complete'
+  complete(tmp_path / 'b', drop='shadows')
+  with pytest.raises(UsageError, match=r'shadows True \(now False\)'):
+    plan(tmp_path / 'b', *words)
+
+
+def test_the_logdir_is_no_file(tmp_path):
+  (tmp_path / 'file').touch()
+  with pytest.raises(UsageError, match='--logdir is a file, not a folder'):
+    plan(tmp_path / 'file', '--tasks', TASKS[0])
+
+
+def test_damaged_steps_are_not_read(tmp_path):
+  trial = make(tmp_path)
+  write(trial, {'step': 20}, {'step': float('nan')}, {'step': 10 ** 400})
+  trial.look(0)
+  assert trial.steps == 20
 
 
 @pytest.mark.parametrize('words', [

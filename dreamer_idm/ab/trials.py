@@ -197,6 +197,9 @@ def plan(args, program=None):
     UsageError: if one of them could not be run.
   """
   program = program or _run_py()
+  logdir = pathlib.Path(args.logdir).expanduser()
+  if logdir.exists() and not logdir.is_dir():
+    raise UsageError(f'--logdir is a file, not a folder: {logdir}')
   trials: list[Trial] = []
   for task in dict.fromkeys(args.tasks):
     environments.check_task(task)

@@ -3,10 +3,8 @@
 import dataclasses
 import json
 import math
-import os
-import pathlib
 
-from .runs import SKIPPED
+from . import runs
 
 STRIP = 'reconstruction_openl_image.png'
 PICTURES = ('figure1.png', 'drift.png')
@@ -41,11 +39,8 @@ def find(logdir):
     list of Study: of folders with a drift.json, or called reconstruct.
   """
   studies = []
-  for folder, folders, files in os.walk(logdir):
-    folders[:] = sorted(
-        x for x in folders if x not in SKIPPED and not x.startswith('.'))
-    path = pathlib.Path(folder)
-    named = path.name == 'reconstruct' and {*PICTURES} & {*files}
+  for path, files in runs.folders(logdir):
+    named = path.name == 'reconstruct' and {*PICTURES} & files
     if named or 'drift.json' in files:
       studies.append(_read(path, path.relative_to(logdir).as_posix()))
   return studies

@@ -230,9 +230,11 @@ def number(value: Any) -> TypeGuard[int | float]:
     value: anything from a JSON or YAML file.
 
   Returns:
-    bool; False of True and False.
+    bool; False of True and False, and of integers that no float can be.
   """
-  return isinstance(value, (int, float)) and not isinstance(value, bool)
+  return isinstance(value, float) or (
+      isinstance(value, int) and not isinstance(value, bool)
+      and abs(value) < 2 ** 1000)
 
 
 def plain(value):

@@ -21,6 +21,8 @@ CONDITIONS = {'clean': 'eval_return', 'rotated': 'eval_rotated_return'}
 # Big, and without runs in them.
 SKIPPED = ('train_episodes', 'eval_episodes', 'checkpoints', '__pycache__')
 TRIAL_LOG = 'ab.log'
+
+
 @dataclasses.dataclass
 class Run:
   """One run's folder.
@@ -115,11 +117,9 @@ def find(logdir):
       that `ab` began.
   """
   runs = []
-  for folder, folders, files in os.walk(logdir):
-    folders[:] = sorted(
-        x for x in folders if x not in SKIPPED and not x.startswith('.'))
-    if {'config.yaml', 'metrics.jsonl', TRIAL_LOG} & {*files}:
-      runs.append(_read(pathlib.Path(folder), logdir))
+  for folder, files in folders(logdir):
+    if {'config.yaml', 'metrics.jsonl', TRIAL_LOG} & files:
+      runs.append(_read(folder, logdir))
   runs = [x for x in runs if x.rows or x.config.get('task') or x.notes]
   runs.sort(key=lambda x: (x.task, x.method, x.seed, x.name))
   run_settings.tell_apart(runs)
@@ -131,6 +131,26 @@ def find(logdir):
       run.duplicate_of = first.name
       run.got_further = first.env_step > run.env_step
   return runs
+
+
+def folders(logdir):
+  """Walks through all folders that may be runs, links to folders included.
+
+  Args:
+    logdir: pathlib.Path.
+
+  Yields:
+    (pathlib.Path, set of str), a folder and the names of its files; each
+    folder once, however many links lead to it.
+  """
+  seen = set()
+  for folder, below, files in os.walk(logdir, followlinks=True):
+    real = os.path.realpath(folder)
+    below[:] = [] if real in seen else sorted(
+        x for x in below if x not in SKIPPED and not x.startswith('.'))
+    if real not in seen:
+      seen.add(real)
+      yield pathlib.Path(folder), {*files}
 
 
 def missing(runs):
