@@ -285,9 +285,8 @@ class Training:
         config.dataset.batch * config.batch_multiplier)
     self.timed = []
     self.learns = True
-    # What there is now stays. Python collects cycles among the old only once
-    # there is a quarter more of them; TensorFlow's graphs are a million, so
-    # that the figures of evaluations would pile up for 100 MB.
+    # What there is now stays, so that collections need not look at it:
+    # TensorFlow's graphs are a million objects.
     gc.collect()
     gc.freeze()
     gc.collect()
@@ -405,6 +404,7 @@ class Training:
       self.log.curve()
       self.evaluated = int(self.step)
       self.checkpoint(scores['eval'])
+    gc.collect()  # Figures are cycles, of 2.5 MB that would pile up.
     self.progress.tick(**scores)
     self.progress.note(f'Env step {self.env_step:,}: ' + ', '.join(
         f'{k.replace("_", " ")} return {v:.0f}' for k, v in scores.items()))
