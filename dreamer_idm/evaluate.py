@@ -120,7 +120,8 @@ def _earlier(path, results):
     conditions = before.pop('conditions')
     before.pop('value', None)
     if before == results and all(
-        _key(x) and np.isfinite(np.mean(x['returns'])) for x in conditions):
+        _key(x) and x['returns'] and np.isfinite(np.mean(x['returns']))
+        for x in conditions):
       return conditions
     step = str(int(before['env_step']))
   except (

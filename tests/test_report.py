@@ -56,7 +56,9 @@ def rows(out, name):
 def real(tmp_path_factory):
   folder = tmp_path_factory.mktemp('real')
   out = folder / 'below' / 'out'
-  shutil.copytree(RESULTS / 'dmc_cheetah_run', folder / 'dmc_cheetah_run')
+  for method in ('dreamer', 'idm', 'wo_eva'):
+    name = f'dmc_cheetah_run/{method}/0'
+    shutil.copytree(RESULTS / name, folder / name)
   # As if it had been stopped.
   metrics = folder / 'dmc_cheetah_run' / 'wo_eva' / '0' / 'metrics.jsonl'
   lines = metrics.read_text().splitlines(keepends=True)

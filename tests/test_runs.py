@@ -17,9 +17,9 @@ from dreamer_idm.report import scores
 
 def test_real_runs_are_found_and_read():
   found = runs.find(RESULTS)
-  cheetah = {x.method: x for x in found if x.task == 'dmc_cheetah_run'}
-  assert len(found) == 3 and sorted(cheetah) == ['dreamer', 'idm', 'wo_eva']
-  run = cheetah['idm']
+  methods = {x.method for x in found if x.task == 'dmc_cheetah_run'}
+  assert methods >= {'dreamer', 'idm', 'wo_eva'}
+  run, = runs.find(RESULTS / 'dmc_cheetah_run' / 'idm' / '0')
   assert (run.seed, run.budget, run.state) == (0, 25_000, 'complete')
   assert scores.score_at(run, 'clean', 25_000) == (
       pytest.approx(104.39, abs=0.01), 25_000)
