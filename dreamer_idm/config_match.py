@@ -5,6 +5,7 @@ import re
 from patches import ruamel_yaml
 
 from . import config as config_lib
+from . import config_checks
 from .errors import UsageError
 from .upstream_config import Config
 
@@ -12,8 +13,7 @@ from .upstream_config import Config
 FIXED = re.compile(
     r'agent|method|seed|task|action_repeat|render_size|shadows|precision|'
     r'pred_discount|slow_target|expl_behavior|batch_multiplier|'
-    r'(rssm|encoder|decoder|\w+_head|actor|critic)\..*|\w+_opt\.opt|'
-    r'(idm|clion|bird|soft_bird|planet|contrastive)\..*')
+    r'(rssm|encoder|decoder|\w+_head|actor|critic)\..*|\w+_opt\.opt')
 # How long, where, and how fast: these do not make another run.
 INCIDENTAL = re.compile(
     r'steps|logdir|threads|checkpoints|jit|fast|envs_parallel|eval_every|'
@@ -35,18 +35,15 @@ def has_effect(key, settings):
 
   Returns:
     bool. False of the sections of other methods, and of how frames are
-    rendered where the agent neither reads nor predicts them.
+    rendered where the patterns for images are those for nothing.
   """
   section = key.partition('.')[0]
   if section in OF_METHODS:
     return section in SECTIONS.get(settings.get('agent'), OF_METHODS)
   if key in ('shadows', 'render_size'):
-    patterns = [settings.get(f'{x}.cnn_keys') for x in ('encoder', 'decoder')]
-    try:
-      return any(
-          not isinstance(x, str) or re.match(x, 'image') for x in patterns)
-    except re.error:
-      return True
+    return not {
+        settings.get(f'{x}.cnn_keys') for x in ('encoder', 'decoder')
+    } <= config_checks.NOTHING
   return True
 
 
@@ -62,8 +59,9 @@ def check_resumable(config, path):
       the run's; names the keys. All else may change on the way.
   """
   # A method of the user's own has its keys in a section of its name.
-  own = config.agent.rpartition('.')[2] + '.'
-  _check(config, path, lambda x: FIXED.fullmatch(x) or x.startswith(own))
+  sections = {*OF_METHODS, config.agent.rpartition('.')[2]}
+  _check(config, path, lambda x: (
+      FIXED.fullmatch(x) or x.partition('.')[0] in sections))
 
 
 def check_same(config, path):
