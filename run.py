@@ -18,6 +18,7 @@ def main(argv):
   from dreamer_idm.errors import UsageError
   try:
     from dreamer_idm import config as config_lib
+    from dreamer_idm import config_match
   except ImportError as error:
     return _complain(error)
   try:
@@ -28,6 +29,8 @@ def main(argv):
     config = config_lib.load(argv)
     from dreamer_idm import environments
     environments.check_task(config.task)
+    for line in config_match.idle_flags(argv, config):
+      _say(line)
     from dreamer_idm import train
     train.run(config)
   except UsageError as error:

@@ -6,6 +6,7 @@ from patches import ruamel_yaml
 
 from . import config as config_lib
 from . import config_checks
+from . import config_keys
 from .errors import UsageError
 from .upstream_config import Config
 
@@ -45,6 +46,27 @@ def has_effect(key, settings):
         settings.get(f'{x}.cnn_keys') for x in ('encoder', 'decoder')
     } <= config_checks.NOTHING
   return True
+
+
+def idle_flags(argv, config):
+  """Finds what the command line asks for and the run will not heed.
+
+  Args:
+    argv: list of str, the command line that the config was loaded from.
+    config: upstream's Config.
+
+  Returns:
+    list of str, one line for each flag none of whose keys has an effect.
+  """
+  lines = []
+  for name in (x[2:].partition('=')[0] for x in argv if x.startswith('--')):
+    keys = [] if name == 'configs' else config_keys.find(config, name, '--')
+    if keys and not any(has_effect(x, config.flat) for x in keys):
+      section = keys[0].partition('.')[0]
+      lines.append(f'note: --{name} has no effect ' + (
+          f'on the agent {config.agent}; is the preset {section} missing '
+          'behind --configs?' if section in OF_METHODS else 'without images'))
+  return lines
 
 
 def check_resumable(config, path):

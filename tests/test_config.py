@@ -11,6 +11,7 @@ import pytest
 
 from dreamer_idm import config as config_lib
 from dreamer_idm import config_checks
+from dreamer_idm import config_match
 from dreamer_idm.config import Config
 from dreamer_idm.errors import UsageError
 from patches import ruamel_yaml
@@ -465,6 +466,20 @@ def test_run_explains_mistakes_in_one_line():
   assert result.stdout == ''
   assert re.fullmatch(r'error: .*--bogus.*\n', result.stderr)
   assert 'Traceback' not in result.stderr
+
+
+@pytest.mark.parametrize('line, names', [
+    ('--configs dmc --idm.sigma_h 0.2 --idm.copies=2 --actor.units 8',
+     ['--idm.sigma_h', '--idm.copies']),
+    ('--configs cpu --idm\\..*units 16', ['--idm\\..*units']),
+    ('--configs cpu --.*head.units 16 --shadows True', []),
+    ('--configs cpu_proprio --shadows True', ['--shadows']),
+    ('--configs dmc wo_eva --idm.sigma_h 0.2', []),
+    ('--configs dmc clion --idm.sigma_h 0.2 --clion.rotation_degrees 3', [])])
+def test_flags_without_effect_are_named(line, names):
+  notes = config_match.idle_flags(line.split(), load(line))
+  assert [x.split()[1] for x in notes] == names
+  assert all(('preset idm' in x) == ('idm' in x.split()[1]) for x in notes)
 
 
 def test_run_help_is_quick():

@@ -124,6 +124,15 @@ def test_a_complete_run_says_so_and_stays_as_it_is(twice):
   assert metrics(folder / 'first') == before
 
 
+def test_flags_of_other_methods_are_named(twice):
+  folder, _ = twice
+  process = run(folder / 'first', *EACH, '--planet.iterations', '3')
+  assert process.returncode == 0
+  assert process.stderr == (
+      'note: --planet.iterations has no effect on the agent idm; is the preset '
+      'planet missing behind --configs?\n')
+
+
 def test_a_run_does_not_go_on_with_other_networks(twice):
   folder, _ = twice
   before = (folder / 'first' / 'config.yaml').read_bytes()
