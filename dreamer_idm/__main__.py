@@ -28,7 +28,8 @@ def main(argv):
     argv: list of str, the command line without the program's name.
 
   Returns:
-    int exit code: 0, 2 for a mistake of the user's, 130 when interrupted.
+    int exit code: 0, 1 if not all trials of `ab` are complete, 2 for a
+    mistake of the user's, 130 when interrupted.
   """
   try:
     if not argv or argv[0] in ('-h', '--help'):

@@ -110,7 +110,8 @@ def load(run, checkpoint='latest'):
     Trained.
 
   Raises:
-    UsageError: if there is no such run or checkpoint, or it is damaged.
+    UsageError: if there is no such run or checkpoint, it is damaged, or its
+      networks are not those of the run's config.
   """
   run = pathlib.Path(run)
   config = config_lib.saved(run)
@@ -129,7 +130,7 @@ def load(run, checkpoint='latest'):
   agent = build(config, *spaces, upstream.common.Counter(step))
   try:
     checkpoints.Checkpoints(run / 'checkpoints', agent).restore(checkpoint)
-  except AssertionError as error:
+  except (AssertionError, ValueError) as error:
     raise UsageError(
         f'{path} has not the networks of {run / "config.yaml"}: was that file '
         'changed after the training?') from error

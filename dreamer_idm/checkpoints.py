@@ -136,18 +136,16 @@ class Checkpoints:
       list of str, what was found, one line each.
 
     Raises:
-      UsageError: if all are damaged; then nothing is renamed or deleted.
+      UsageError: if all are damaged; then nothing is set aside or deleted.
     """
-    for folder in self._folders.values():
-      if folder.exists():
-        for part in folder.glob('writing-*'):
-          shutil.rmtree(part)
-        self._finish(folder)
+    folders = [x for x in self._folders.values() if x.exists()]
+    for folder in folders:
+      self._finish(folder)
     # The newest first; a latest one before the best one of its step.
     kept = sorted(
         [*self._kept('best'), *self._kept('latest')], key=_step)[::-1]
     orphans = [
-        data for folder in self._folders.values()
+        data for folder in folders
         for data in folder.glob('ckpt-*.data-*-of-?????')
         if not data.with_suffix('.index').exists()]
     if orphans and not kept:
@@ -155,8 +153,6 @@ class Checkpoints:
           f'{orphans[0]} has no .index beside it, and there is no other '
           'checkpoint: restore it from a backup, or choose another folder '
           'with --logdir')
-    for data in orphans:
-      data.unlink()  # Half deleted: the index goes first.
     wrong: dict = {}
     for prefix in kept:
       wrong[prefix] = _damage(prefix, problem)
@@ -168,6 +164,11 @@ class Checkpoints:
           f'no checkpoint in {self._folders["latest"].parent} can be read '
           f'({wrong[kept[0]]}): restore one of its ckpt-* from a backup, or '
           'choose another folder with --logdir')
+    for data in orphans:
+      data.unlink()  # Half deleted: the index goes first.
+    for folder in folders:
+      for part in folder.glob('writing-*'):
+        shutil.rmtree(part)
     for best in self._kept('best'):
       if best not in wrong and _damage(best, problem):
         damaged.append(best)

@@ -59,7 +59,7 @@ def write(source, presets, defaults, everything=False):
   idm = [x for x in keys if x.startswith('idm.')]
   lines = [HEAD, 'presets:']
   lines += [_entry(x, comments.get(x, '')) for x in presets]
-  for title, names in (("IDM's keys", idm), ('our other keys', ours)):
+  for title, names in (("IDM's keys", idm), ('other keys that we set', ours)):
     lines += ['', f'{title}, their defaults and what they may be:']
     lines += _entries(names, defaults, comments)
   if everything:

@@ -77,8 +77,9 @@ def check_resumable(config, path):
     path: pathlib.Path of the run's config.yaml; it need not exist.
 
   Raises:
-    UsageError: if the arm, the task, the networks or the precision are not
-      the run's; names the keys. All else may change on the way.
+    UsageError: if what its checkpoint and replay depend on (`FIXED`: the arm
+      and its keys, the task and its frames, the seed, the networks, the
+      precision) is not the run's; names the keys. All else may change.
   """
   # A method of the user's own has its keys in a section of its name.
   sections = {*OF_METHODS, config.agent.rpartition('.')[2]}

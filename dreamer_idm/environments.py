@@ -253,6 +253,7 @@ def make_envs(config, mode, count, seed, perturb=None):
   Raises:
     UsageError: if the task, the perturbation or `envs_parallel` is not valid,
       or images are needed and nothing can render here.
+    ValueError: if training environments are to be perturbed.
   """
   if config.envs_parallel not in PARALLEL:
     raise UsageError(

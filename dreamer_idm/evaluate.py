@@ -1,7 +1,7 @@
 """Evaluates a trained agent, clean and under perturbations at test time only.
 
-Writes evaluation.json, robustness.png and, for agents that see images, a
-video per condition: what the agent saw beside what its model makes of it.
+Writes evaluation.json, robustness.png and, for agents that decode images, a
+video per kind: what the agent saw beside what its model makes of it.
 """
 
 import json
@@ -31,6 +31,8 @@ def add_arguments(parser):
   """
   kinds = ', '.join(
       f'{k} ({v.strength:g}: {v.unit})' for k, v in perturbations.KINDS.items())
+  of_frames = ', '.join(
+      k for k, v in perturbations.KINDS.items() if v.per == 'frame')
   add = parser.add_argument
   add('--logdir', required=True, help='folder of a run')
   add('--checkpoint', default='latest',
@@ -41,8 +43,8 @@ def add_arguments(parser):
   add('--strength', type=float,
       help='of the perturbation, instead of its default in brackets above')
   add('--per', choices=perturbations.PER,
-      help='how often it is drawn (default: frame for rotation and noise, '
-      'episode for the others)')
+      help=f'how often it is drawn (default: frame for {of_frames}; episode '
+      'for the others)')
   add('--fill', choices=list(perturbations.FILL), default='zero',
       help='what comes in at the edges of an image')
   add('--sweep', action='store_true',

@@ -34,6 +34,9 @@ def rotate(image, angle, fill='zero'):
 
   Returns:
     uint8 [H, W, C]; the image itself if the angle is 0.
+
+  Raises:
+    ValueError: if it is no such image.
   """
   if image.dtype != np.uint8 or image.ndim != 3:
     raise ValueError(

@@ -151,6 +151,9 @@ def test_if_all_are_damaged_nothing_is_touched(tmp_path):
   folder = saved_twice(tmp_path)
   for path in folder.glob('*.index'):
     path.write_bytes(b'junk')
+  next(folder.glob('*.index')).unlink()  # Whose data may yet serve.
+  (folder / 'writing-3').mkdir()
+  (folder / 'writing-3' / 'ckpt-3.index').write_bytes(b'')
   before = contents(tmp_path)
   with pytest.raises(UsageError, match='no checkpoint in .* can be read'):
     recovered(tmp_path)

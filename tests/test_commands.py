@@ -237,11 +237,15 @@ def test_a_damaged_checkpoint_is_one_line(here, runs, tmp_path):
       here('evaluate', '--logdir', copy, '--perturb', 'none'), 'damaged')
 
 
+@pytest.mark.parametrize('old, new', [
+    ('layers: 3', 'layers: 4'), ('units: 16', 'units: 24')])
 def test_networks_that_are_not_the_checkpoints_are_one_line(
-    here, runs, tmp_path):
+    here, runs, tmp_path, old, new):
   shutil.copytree(runs / 'vector', tmp_path / 'run')
   path = tmp_path / 'run' / 'config.yaml'
-  path.write_text(path.read_text().replace('layers: 3', 'layers: 4'))
+  text = path.read_text()
+  assert old in text
+  path.write_text(text.replace(old, new))
   one_line(
       here('evaluate', '--logdir', tmp_path / 'run'), 'has not the networks')
 

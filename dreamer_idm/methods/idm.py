@@ -12,6 +12,7 @@ def extensions(config, constraint=r2s2_world_model.DecodingConstraint):
   Args:
     config: upstream's Config with our `idm` section: `cst_scale`, `copies`
       and `evaluator` switch the parts.
+    constraint: class of the decoding constraint, built from the config.
 
   Returns:
     list of Extension.
