@@ -344,6 +344,17 @@ def compare(folder, condition='clean'):
   return paired_comparison.compare(runs.find(folder), 'idm', condition)
 
 
+def test_of_many_runs_that_are_behind_three_are_named(tmp_path):
+  for seed in range(5):
+    for method in ('dreamer', 'idm'):
+      write_run(
+          tmp_path, method=method, seed=seed,
+          returns=[1.0, 2.0] if seed else [1.0, 2.0, 3.0])
+  found, = compare(tmp_path)
+  note, = [x for x in found.notes if x.startswith('compared at 2,000')]
+  assert note.count('dmc_walker_walk/') == 3 and ', 5 more got;' in note
+
+
 def test_pairs_are_of_one_seed_at_the_last_common_step(tmp_path):
   write_run(tmp_path, method='dreamer', seed=0, returns=[1.0, 2.0, 90.0])
   write_run(tmp_path, method='dreamer', seed=1, returns=[3.0, 4.0, 90.0])

@@ -213,6 +213,7 @@ def _notes(sides, paired, found, step, condition):
   ends = {x.name: x.series(CONDITIONS[condition])[0][-1] for x in paired}
   behind = [x for x, end in ends.items() if end == step]
   if max(ends.values()) > step:
+    behind[3:] = [f'{len(behind) - 3} more'] if len(behind) > 4 else behind[3:]
     why = f'as far as {", ".join(behind)} got' if behind else (
         'the last step at which all were evaluated')
     notes.append(
