@@ -216,6 +216,38 @@ def test_the_numbers_as_csv(grid):
   assert float(noise['return']) == 55 and noise['episodes'] == '2'
 
 
+def test_diagnostics_are_averaged_over_the_last_steps_of_each_run(real):
+  found = {
+      (x['method'], x['metric']): x for x in rows(real, 'diagnostics.csv')}
+  # wo_eva was cut at 15,000.
+  for method, key, begin, end in [
+      ('idm', 'idm_weight_ess', 15_000, 25_000),
+      ('wo_eva', 'idm_kl', 9_000, 15_000),
+      ('dreamer', 'eval_value_error', 15_000, 25_000)]:
+    path = RESULTS / f'dmc_cheetah_run/{method}/0/metrics.jsonl'
+    logged = [json.loads(x) for x in path.read_text().splitlines()]
+    late = {
+        x['step']: x[key] for x in logged
+        if key in x and begin < x['step'] <= end}
+    row = found[method, key]
+    assert float(row['mean']) == pytest.approx(sum(late.values()) / len(late))
+    assert int(row['values']) == len(late) > 1
+    assert int(row['env_step_first']) == min(late)
+    assert int(row['env_step_last']) == max(late)
+  assert ('dreamer', 'idm_kl') not in found
+
+
+def test_the_page_has_diagnostics_over_seeds(tmp_path):
+  for seed in range(2):
+    path = write_run(tmp_path, 'a', 'idm', seed, [1.0, 2.0])
+    with (path / 'metrics.jsonl').open('a') as f:
+      f.write(json.dumps({'step': 2000, 'idm_eva_prob_fake': seed}) + '\n')
+  write_run(tmp_path, 'a', 'dreamer', 0, [1.0])
+  _, text = read(run_report(tmp_path))
+  assert 'evaluator probability of "real": predicted 0.5 ± 0.71 n=2 –' in text
+  assert 'value-estimation error 2 ± 0 n=2 2 n=1' in text
+
+
 def test_aggregate_is_the_iqm_over_runs_of_the_shared_tasks(tmp_path):
   for task, base in [('a', 0.0), ('b', 100.0)]:
     for seed in range(4):

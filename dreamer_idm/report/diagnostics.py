@@ -1,6 +1,8 @@
-"""What goes on inside the methods and the critic, in one figure per task."""
+"""What goes on inside the methods and the critic: curves and late means."""
 
 import math
+
+import numpy as np
 
 from . import figures
 from . import scores
@@ -27,6 +29,8 @@ PANELS = (
       ('eval_value_realised', 'realised', ':')]),
     ('value-estimation error', 0, None, [('eval_value_error', '', '-')]),
 )
+# The share of a run, its end, over which a diagnostic is averaged.
+LATE = 0.4
 
 
 def figure(runs, palette):
@@ -65,3 +69,29 @@ def figure(runs, palette):
     ax.set_xlabel('environment steps')
   figures.finish(made, palette)
   return made
+
+
+def late_means(runs):
+  """Averages every diagnostic over the last steps of each run.
+
+  Args:
+    runs: list of Run.
+
+  Returns:
+    list of dicts with task, method, seed, metric, first and last (the
+    environment steps of the first and the last value that were averaged),
+    values (how many) and mean: of the values later than a share of 1 - LATE
+    of the steps that the run has come.
+  """
+  found = []
+  for run in runs:
+    for key in (x[0] for panel in PANELS for x in panel[-1]):
+      steps, values = run.series(key)
+      late = steps > (1 - LATE) * run.env_step
+      if late.any():
+        found.append({
+            'task': run.task, 'method': run.method, 'seed': run.seed,
+            'metric': key, 'first': int(steps[late][0]),
+            'last': int(steps[late][-1]), 'values': int(late.sum()),
+            'mean': float(np.mean(values[late]))})
+  return found

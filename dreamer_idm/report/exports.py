@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 
+from . import diagnostics
 from . import scores
 from .runs import CONDITIONS
 
@@ -68,6 +69,9 @@ def write(folder, found, runs, points, comparisons, tables):
       'task', 'method', 'seed', 'env_step', 'checkpoint', 'kind', 'strength',
       'per', 'fill', 'episodes', 'return', 'std_over_episodes'],
       _robustness(runs))
+  _csv(folder / 'diagnostics.csv', [
+      'task', 'method', 'seed', 'metric', 'env_step_first', 'env_step_last',
+      'values', 'mean'], (x.values() for x in diagnostics.late_means(runs)))
 
 
 def _csv(path, header, rows):

@@ -253,6 +253,7 @@ class ReportPage:
             'mean absolute difference of the predicted value and the '
             'discounted return that the policy got, at states of the clean '
             'evaluation episodes.')
+        table_sections.late_diagnostics(self._page, here)
     table_sections.values(self._page, self._runs)
     if not shown:
       self._page.text('No run logs diagnostics of its method or critic.')
@@ -284,9 +285,9 @@ class ReportPage:
         'half, averaged over tasks.',
         'Averages over tasks are of raw returns.',
         'Beside this page: figures/ (PNG and SVG), runs.csv, curves.csv, '
-        'aggregate.csv, comparison.csv, tables.csv, robustness.csv, and '
-        'scores.json and scores_rotated.json in the format of '
-        "dreamerv2's scores."])
+        'aggregate.csv, comparison.csv, tables.csv, robustness.csv, '
+        'diagnostics.csv, and scores.json and scores_rotated.json in the '
+        "format of dreamerv2's scores."])
 
   def _figure(self, name, figure, caption):
     self._page.picture(

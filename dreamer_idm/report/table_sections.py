@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from . import diagnostics
 from . import scores
 from . import statistics
 from .runs import CONDITIONS
@@ -130,6 +131,31 @@ def drift(page, study):
       'latent state.')
 
 
+def late_diagnostics(page, found):
+  """Writes what a task's diagnostics are at the end of the runs.
+
+  Args:
+    page: web_page.Page.
+    found: list of Run of one task.
+  """
+  names = scores.methods(found)
+  means: dict = {}
+  for x in diagnostics.late_means(found):
+    means.setdefault((x['metric'], x['method']), []).append(x['mean'])
+  rows = []
+  for title, _, _, metrics in diagnostics.PANELS:
+    for key, what, _ in metrics:
+      if any((key, x) in means for x in names):
+        rows.append([
+            _text(f'{title}: {what}' if what else title),
+            *(_late(means.get((key, x))) for x in names)])
+  if rows:
+    page.table(
+        [_text('diagnostic'), *names], rows,
+        'Mean ± sample standard deviation over the seeds (n) of the mean over '
+        f'the last {diagnostics.LATE:.0%} of the steps of each run.')
+
+
 def values(page, found):
   """Writes the value estimates of the evaluations.
 
@@ -161,6 +187,14 @@ def _ours(found, step):
     small += f' at {" to ".join(f"{x:,}" for x in both)}'
   text = f'{mean:.0f}' + (f' ± {std:.0f}' if np.isfinite(std) else '')
   return Cell(text, small)
+
+
+def _late(found):
+  if not found:
+    return NONE
+  mean, std, count = scores.mean_std(found)
+  spread = f' ± {std:.2g}' if count > 1 else ''
+  return Cell(f'{mean:.3g}{spread}', f'n={count}')
 
 
 def _published(found, step):
