@@ -240,6 +240,28 @@ def test_the_pace_is_that_of_training(tmp_path):
   assert trial.pace == 20
 
 
+def test_before_there_is_a_pace_it_is_the_logged_one(tmp_path):
+  rows = [
+      {'step': 100, 'fps': 90.0}, {'step': 200, 'updates': 1, 'fps': 20.0},
+      {'step': 300, 'updates': 5, 'fps': 'fast'}, {'step': 300}]
+  trial = make(tmp_path)
+  write(trial, *rows[:1])
+  trial.look(0)
+  assert trial.pace is None  # The random steps.
+  write(trial, *rows)
+  trial.begin(0)
+  assert trial.pace == 20 and trial.remaining(0) == 35
+  waiting = make(tmp_path / 'waiting')
+  assert trial_table.forecast([trial, waiting], 0, 1) == {0: 35, 1: 85}
+  rows.append({'step': 400, 'updates': 9, 'fps': 50.0})
+  write(trial, *rows)
+  trial.look(10)
+  rows.append({'step': 600, 'updates': 17, 'fps': 50.0})
+  write(trial, *rows)
+  trial.look(50)
+  assert trial.pace == 5
+
+
 def test_metrics_that_cannot_be_read_now(tmp_path, monkeypatch):
   trial = make(tmp_path)
   (trial.logdir / 'config.yaml').touch()

@@ -50,7 +50,7 @@ class Trial:
   problem: str = ''
   steps: int = 0  # env steps done.
   score: float | None = None  # Mean return of the latest evaluation.
-  pace: float | None = None  # env steps per second, as seen from here.
+  pace: float | None = None  # env steps per second, seen from here or logged.
   _files: tuple | None = None
   _trained: int | None = None
   _first: tuple | None = None
@@ -99,6 +99,11 @@ class Trial:
     if trained != self._trained and self.state == 'running':
       self._measure(now, trained)
     self._trained = trained
+    if self.pace is None and self.state != 'running':
+      # What an earlier process logged is the best that is known.
+      self.pace = next(
+          (x['fps'] for x in backwards if 'updates' in x
+           and isinstance(x.get('fps'), float) and x['fps'] > 0), None)
 
   def _measure(self, now, trained):
     self._moved = now
