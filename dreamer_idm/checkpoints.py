@@ -263,12 +263,18 @@ class Checkpoints:
       dict, the plain state.
 
     Raises:
-      UsageError: if the files are damaged.
+      UsageError: if the files are damaged, or a variable has another type.
       AssertionError: if the checkpoint lacks a variable of the agent.
       ValueError: if a variable has another shape.
     """
+    logger = tf.get_logger()
+    level = logger.level
+    # If it fails, that is told in one line, not by more for each variable
+    # when the program ends: it stays quiet then.
+    logger.setLevel('ERROR')
     with self._told(which):
-      status = self._checkpoint.read(self.path(which))
+      status = self._checkpoint.read(self.path(which)).expect_partial()
+    logger.setLevel(level)
     status.assert_existing_objects_matched()
     return self._state.value
 
@@ -279,7 +285,8 @@ class Checkpoints:
     except (tf.errors.OpError, IndexError, json.JSONDecodeError) as error:
       others = [str(_step(x)) for x in self._all() if x != self.path(which)]
       raise UsageError(
-          f'the checkpoint {self.path(which)} is damaged; others that are '
+          f'the checkpoint {self.path(which)} is damaged, or another version '
+          'of this program wrote it; others that are '
           f'kept: {", ".join(others) or "none"}. A training falls back to the '
           'one before by itself; or choose another folder with --logdir'
       ) from error

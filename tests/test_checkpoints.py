@@ -4,6 +4,7 @@ import shutil
 import numpy as np
 import pytest
 import tensorflow as tf
+from conftest import run_script
 
 from dreamer_idm import checkpoints
 from dreamer_idm.errors import UsageError
@@ -254,3 +255,24 @@ def test_no_pickle_in_the_files(tmp_path):
   checkpoints.Checkpoints(tmp_path, Agent()).save(1, {'step': 1})
   for path in (tmp_path / 'latest').iterdir():
     assert not path.read_bytes().startswith(b'\x80')  # Pickle's first byte.
+
+
+def test_variables_of_another_type_are_one_line(tmp_path):
+  done = run_script(tmp_path, f"""
+import pathlib
+import dreamer_idm
+import tensorflow as tf
+from dreamer_idm import checkpoints
+folder = pathlib.Path({str(tmp_path)!r})
+class Agent(tf.Module):
+  def __init__(self, dtype):
+    self.first, self.step = tf.Variable(1.0), tf.Variable(0, dtype=dtype)
+checkpoints.Checkpoints(folder, Agent(tf.int32)).save(1, {{'step': 1}})
+try:
+  checkpoints.Checkpoints(folder, Agent(tf.int64)).restore()
+except Exception as error:
+  print(error)
+""")
+  assert done.returncode == 0 and done.stderr == ''
+  line, = done.stdout.splitlines()
+  assert 'is damaged, or another version of this program wrote it' in line
