@@ -16,6 +16,7 @@ from conftest import SMALL
 from PIL import Image
 
 from dreamer_idm import config as config_lib
+from dreamer_idm import pictures
 
 DEBUG = ['--configs', 'dmc', 'idm', 'debug', '--imag_horizon', '5']
 # Every update is logged by itself; 20 of them after 100 random steps.
@@ -145,13 +146,16 @@ def test_a_run_does_not_go_on_with_other_networks(twice):
 
 def test_interrupted_run_saves_and_resumes_where_it_was(tmp_path):
   process = subprocess.Popen(
-      command(tmp_path, '--steps', '1e5', '--time_limit', '50'),
+      command(
+          tmp_path, '--steps', '1e5', '--time_limit', '50', '--log_every', '5'),
       stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
   try:
     for line in process.stdout:
       if line.startswith('Env step 200'):
         break
-    time.sleep(2)
+    while pictures.read_metrics(tmp_path)[-1]['step'] <= 200:
+      assert process.poll() is None
+      time.sleep(0.2)
     process.send_signal(signal.SIGTERM)
     out, err = process.communicate(timeout=120)
   finally:
