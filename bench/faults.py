@@ -2,10 +2,11 @@
 
   python bench/faults.py --kills 20 --json results/faults.json
 
-`crash` kills a real run.py process with SIGKILL: at random moments, inside
-the file operations that have to be whole (the n-th sync, rename or deletion)
-and while TensorFlow writes a checkpoint; every fourth one gets a SIGTERM
-instead, and has to save. `disk` fills a small file system during each kind of
+`crash` kills a real run.py process with SIGKILL: in a random step of its
+environment, inside the file operations that have to be whole (the n-th sync,
+rename or deletion) and while TensorFlow writes a checkpoint; every fourth one
+gets a SIGTERM in a step instead, and has to save. None of it depends on how
+fast the machine is. `disk` fills a small file system during each kind of
 write (root alone may mount one; without it that part is left out). Each part
 resumes until the end is reached and then checks the books, which the
 environment keeps for itself (ledger.py). Linux only.
@@ -50,26 +51,38 @@ class Run:
       steps: int, agent steps.
       *flags: str, further ones for run.py.
     """
-    self.folder, self.steps = folder, steps
+    self.folder, self.ends = folder, [steps]
     self.logdir = folder / 'run'
     self.flags = [
         *FLAGS, *flags, '--steps', str(steps), '--logdir', str(self.logdir)]
+
+  def prolong(self, steps):
+    """Gives a run that has reached its end a later one.
+
+    Args:
+      steps: int, agent steps more.
+    """
+    self.ends.append(self.ends[-1] + steps)
+    self.flags += ['--steps', str(self.ends[-1])]
 
   def start(self, death=''):
     """Starts the process.
 
     Args:
-      death: str, `call:N` or `write:N:SECONDS`, see `_arm`; empty for none.
+      death: str, `kill:N` or `term:N` at the N-th step of the environments,
+        `call:N` or `write:N:SECONDS`, see `_arm`; empty for none.
 
     Returns:
       subprocess.Popen, output and errors in one text pipe.
     """
     program = [str(ROOT / 'run.py')]
-    if death:
-      program = [__file__, '--die', death]
     environ = {
         'LEDGER': str(self.folder / 'ledger'), 'CUDA_VISIBLE_DEVICES': '',
         'TF_CPP_MIN_LOG_LEVEL': '3'}
+    if death.startswith(('kill', 'term')):
+      environ['LEDGER_FAULT'] = death
+    elif death:
+      program = [__file__, '--die', death]
     return subprocess.Popen(
         [sys.executable, *program, *self.flags], cwd=ROOT, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
@@ -141,10 +154,10 @@ def check(run):
   import numpy as np
 
   rows = run.rows()
-  found = _check_curve(rows, run.steps)
+  found = _check_curve(rows, run.ends)
   folder = run.logdir / 'train_episodes'
   state, iterations = _last_checkpoint(run)
-  assert state['step'] == run.steps, state['step']
+  assert state['step'] == run.ends[-1], state['step']
   assert state['updates'] == rows[-1]['updates']
   assert set(iterations) == {state['updates']}, iterations
   kept = sorted(x.name for x in folder.glob('*.npz'))
@@ -168,17 +181,17 @@ def check(run):
   return found
 
 
-def _check_curve(rows, steps):
+def _check_curve(rows, ends):
   # The first row with updates is the evaluation behind the prefill.
   updates = [x for x in rows if 'updates' in x]
-  start = int(updates[0]['agent_step'])
+  start, steps = int(updates[0]['agent_step']), ends[-1]
   expected = [x for x in range(start + 1, steps + 1) if not x % EVERY['log']]
   logged = [x['agent_step'] for x in rows if 'fps' in x]
   assert logged == expected, (logged, expected)
   evaluated = [x['agent_step'] for x in rows if 'eval_return' in x]
   expected = [start] + [
       x for x in range(start + 1, steps + 1)
-      if not x % EVERY['eval'] or x == steps]
+      if not x % EVERY['eval'] or x in ends]
   assert evaluated == expected, (evaluated, expected)
   for row in updates:
     step = int(row['agent_step'])
@@ -232,45 +245,30 @@ def crash(folder, steps, kills, seed=0, note=print, *flags):
     dict of numbers.
   """
   run, rng = Run(folder, steps, *flags), random.Random(seed)
-  counts = dict.fromkeys(('moment', 'call', 'write', 'term', 'unhurt'), 0)
-  slow = 10.0  # Seconds until a process trains; measured as it goes.
+  counts = dict.fromkeys(('kill', 'call', 'write', 'term', 'unhurt'), 0)
   for number in range(kills):
-    kind = ('moment', 'call', 'write', 'term')[number % 4]
-    began = time.time()
+    kind = ('kill', 'call', 'write', 'term')[number % 4]
     death = {
+        'kill': f'kill:{rng.randint(1, steps // 2)}',
         'call': f'call:{rng.randint(1, 60)}',
-        'write': f'write:{rng.randint(1, 3)}:{rng.uniform(0, 0.05):.4f}'
-    }.get(kind, '')
-    process, lines = run.start(death), []
-    timer = threading.Timer(
-        slow * rng.uniform(0.5, 2), process.send_signal, [signal.SIGKILL])
-    if kind == 'moment':
-      timer.start()
-    for line in process.stdout:
-      lines.append(line)
-      if line.startswith(('Resumed', 'Built')):
-        slow = time.time() - began
-        if kind == 'term':  # Before, there is nothing to save.
-          timer = threading.Timer(
-              rng.uniform(0, 3), process.send_signal, [signal.SIGTERM])
-          timer.start()
-    code = process.wait()
-    timer.cancel()
-    note(f'{number + 1:3} {kind:6} {death:16} exit {code:4}: '
-         f'{lines[-1].strip() if lines else ""}')
-    assert not any('Traceback' in x for x in lines), ''.join(lines)
+        'write': f'write:{rng.randint(1, 3)}:{rng.uniform(0, 0.05):.4f}',
+        # The first steps are prefill, behind which there is nothing to save.
+        'term': f'term:{rng.randint(150, steps // 2)}'}[kind]
+    process = run.start(death)
+    out, _ = process.communicate()
+    code, lines = process.returncode, out.splitlines() or ['']
+    note(f'{number + 1:3} {death:16} exit {code:4}: {lines[-1]}')
+    assert 'Traceback' not in out, out
     if code == 0:
       counts['unhurt'] += 1
-      run.steps = steps = steps + 400  # It was faster than its end.
-      run.flags += ['--steps', str(steps)]
+      run.prolong(400)
       continue
     counts[kind] += 1
-    assert code == (130 if kind == 'term' else -signal.SIGKILL), lines
-    if kind == 'term':
-      assert any('the same command' in x for x in lines), lines
+    assert code == (130 if kind == 'term' else -signal.SIGKILL), out
+    assert kind != 'term' or 'the same command' in out, out
   code, out = run.finish()
   assert code == 0, out
-  return {**counts, 'steps': steps, **check(run)}
+  return {**counts, 'steps': run.ends[-1], **check(run)}
 
 
 def disk(folder, steps, note=print):

@@ -5,13 +5,15 @@ episode is written to a file of its own books, so that one can tell whether
 all of them, and each only once, came to be in a replay.
 
   LEDGER         file that finished episodes are appended to
-  LEDGER_FAULT   `raise`, `exit`, `hang`, `nan` or `inf`, and after a colon the
-                 step, counted over all episodes of a process, at which
+  LEDGER_FAULT   `raise`, `exit`, `hang`, `nan`, `inf`, `kill` or `term` (the
+                 process gets that signal), and after a colon the step, counted
+                 over all episodes of a process, at which
 """
 
 import itertools
 import json
 import os
+import signal
 import time
 
 import gymnasium
@@ -49,7 +51,11 @@ class Ledger(gymnasium.Env):
         os._exit(3)
       elif fault == 'hang':
         time.sleep(1e6)
-      return self._observation(float(action[0])), float(fault), False, False, {}
+      elif fault in ('kill', 'term'):
+        os.kill(os.getpid(), signal.Signals[f'SIG{fault.upper()}'])
+      if fault in ('nan', 'inf'):
+        return (
+            self._observation(float(action[0])), float(fault), False, False, {})
     if self._time == LENGTH and os.environ.get('LEDGER'):
       with open(os.environ['LEDGER'], 'a') as file:
         file.write(json.dumps([self._name, self._episode]) + '\n')
