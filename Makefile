@@ -24,7 +24,7 @@ lint: .venv/ready
 	@echo 'Installing the dependencies into .venv (3 GB, a minute or two).'
 	@$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps dreamerv2==2.2.0
-	@$(PY) -m dreamer_idm.install_rendering
+	@$(PY) -m dreamer_idm.envs.install_rendering
 	@touch .venv/ready
 
 clean:

@@ -112,8 +112,8 @@ class Run:
 def _arm(death):
   # In the process that is to die: at the N-th of the calls that make files
   # whole, or some time after TensorFlow began to write the N-th checkpoint.
-  from dreamer_idm import checkpoints
-  from dreamer_idm import durable
+  from dreamer_idm.runs import checkpoints
+  from dreamer_idm.runs import files
   kind, number, *rest = death.split(':')
   count = iter(range(1, 10 ** 9))
 
@@ -135,7 +135,7 @@ def _arm(death):
     return
   for place, name in (
       (os, 'replace'), (pathlib.Path, 'rename'), (pathlib.Path, 'unlink'),
-      (pathlib.Path, 'rmdir'), (durable, 'sync')):
+      (pathlib.Path, 'rmdir'), (files, 'sync')):
     wrap(place, name, die)
 
 
@@ -207,7 +207,7 @@ def _check_curve(rows, ends):
 
 
 def _last_checkpoint(run):
-  from dreamer_idm import checkpoints
+  from dreamer_idm.runs import checkpoints
   found = checkpoints.Checkpoints(run.logdir / 'checkpoints')
   reader = checkpoints.tf.train.load_checkpoint(found.path())
   names = [

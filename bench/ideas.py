@@ -24,9 +24,10 @@ def variant(name):
   Args:
     name: str: `all`, `none`, or `without` and a module of MODULES.
   """
-  from patches import fast
+  from dreamer_idm.patches import fast
   skipped = {'all': (), 'none': MODULES}.get(name, (name.split()[-1],))
-  before, fast.SKIPPED = fast.SKIPPED, {f'patches.{x}' for x in skipped}
+  before = fast.SKIPPED
+  fast.SKIPPED = {f'dreamer_idm.patches.{x}' for x in skipped}
   try:
     yield
   finally:
@@ -47,9 +48,9 @@ def main():
   import numpy as np
   import tensorflow as tf
 
-  from dreamer_idm import runtime
+  from dreamer_idm.agent import tf_setup
   tf.get_logger().setLevel('ERROR')  # One agent after the other: retracing.
-  runtime.configure('32', arguments.threads)
+  tf_setup.configure('32', arguments.threads)
   names = ['all', *(f'without {x}' for x in MODULES), 'none']
   benches, starts = [], {}
   for name in names:

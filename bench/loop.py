@@ -87,11 +87,11 @@ def instrument(training, clock):
   """Times the parts of a run.
 
   Args:
-    training: train.Training before its `run`.
+    training: loop.Training before its `run`.
     clock: Clock, started anew at the end of the second evaluation.
   """
-  from dreamer_idm import evaluation
-  clock.wrap(evaluation, 'evaluate', 'evaluation')
+  from dreamer_idm.evaluation import rollout
+  clock.wrap(rollout, 'evaluate', 'evaluation')
   for env in (*training.envs, training.eval_env, training.rotated_env):
     if env is not None:
       clock.wrap(env, 'step', 'environment')
@@ -129,20 +129,20 @@ def main():
   parser.add_argument('--json', type=pathlib.Path)
   arguments, flags = parser.parse_known_args()
   import dreamer_idm  # noqa: F401, comes before TensorFlow
-  from dreamer_idm import config as config_lib
-  from dreamer_idm import environments
-  from dreamer_idm import rendering
-  from dreamer_idm import runtime
+  from dreamer_idm.agent import tf_setup
+  from dreamer_idm.config import load as config_lib
+  from dreamer_idm.envs import environments
+  from dreamer_idm.envs import rendering
   config = config_lib.load(flags)
   with tempfile.TemporaryDirectory() as folder:
     config = config.update({
         'logdir': folder, 'steps': 2 * config.eval_every})
     rendering.choose_backend(environments.renders(config))
-    gpus = runtime.configure(
+    gpus = tf_setup.configure(
         config.precision, config.threads, config.jit, config.fast)
-    from dreamer_idm import train
+    from dreamer_idm.training import loop
     clock = Clock()
-    training = train.Training(config, pathlib.Path(folder), gpus)
+    training = loop.Training(config, pathlib.Path(folder), gpus)
     instrument(training, clock)
     try:
       training.run()

@@ -30,8 +30,8 @@ class Planning(bench.Bench):
       flags: list of str, further flags of run.py.
     """
     super().__init__(SIZES[size], 'planet', flags)
-    from dreamer_idm import evaluation
-    self.policy, self.latent = evaluation.act(self.agent, 'explore'), None
+    from dreamer_idm.evaluation import rollout
+    self.policy, self.latent = rollout.act(self.agent, 'explore'), None
     self.obs = {
         k: v[:1, 0].numpy() for k, v in self.data.items() if k != 'action'}
     began = time.perf_counter()
@@ -113,10 +113,10 @@ def main():
   # isort: split
   import tensorflow as tf
 
-  from dreamer_idm import runtime
+  from dreamer_idm.agent import tf_setup
   tf.get_logger().setLevel('ERROR')  # One agent after the other: retracing.
-  runtime.configure('32', arguments.threads)
-  runtime.seed(0)
+  tf_setup.configure('32', arguments.threads)
+  tf_setup.seed(0)
   results = {
       x: measure(x, arguments.rounds, arguments.flags)
       for x in arguments.sizes}

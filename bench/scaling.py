@@ -69,11 +69,11 @@ def replay(steps):
   import numpy as np
 
   import dreamer_idm  # noqa: F401, comes before TensorFlow
-  from dreamer_idm import experience
+  from dreamer_idm.training import replay as replay_lib
 
   random = np.random.default_rng(0)
   with tempfile.TemporaryDirectory() as folder:
-    writer = experience.SeededReplay(pathlib.Path(folder), 0, minlen=25)
+    writer = replay_lib.SeededReplay(pathlib.Path(folder), 0, minlen=25)
     for _ in range(steps // 250):
       shade = random.integers(0, 200, (251, 1, 1, 3))
       image = (shade + random.integers(0, 20, (1, 32, 32, 3))).astype(np.uint8)
@@ -85,7 +85,7 @@ def replay(steps):
           'is_first': flags, 'is_last': flags, 'is_terminal': flags})
     del writer
     began = time.perf_counter()
-    loaded = experience.SeededReplay(
+    loaded = replay_lib.SeededReplay(
         pathlib.Path(folder), 0, minlen=25, maxlen=25)
     load = time.perf_counter() - began
     batches = loaded.batches(16, 25)

@@ -44,9 +44,9 @@ def settings(size, method, flags):
   Returns:
     upstream's Config.
   """
-  from dreamer_idm import config
+  from dreamer_idm.config import load as config_lib
   preset, *rest = SIZES[size][1:]
-  return config.load(['--configs', preset, *METHODS[method], *rest, *flags])
+  return config_lib.load(['--configs', preset, *METHODS[method], *rest, *flags])
 
 
 class Bench:
@@ -62,8 +62,8 @@ class Bench:
     """
     import tensorflow as tf
 
-    from dreamer_idm import agents
     from dreamer_idm import upstream
+    from dreamer_idm.agent import build
     config = settings(size, method, flags)
     obs_space, act_space = spaces(config)
     self.method = method
@@ -80,7 +80,7 @@ class Bench:
         agent = upstream.agent.Agent(config, obs_space, act_space, step)
         self.train = agent.train
     else:
-      agent = agents.build(config, obs_space, act_space, step)
+      agent = build.build_agent(config, obs_space, act_space, step)
       self.train, self.state = agent.train, agent.wm.rssm.initial(batch)
     self.agent = agent
     self.first_update()
@@ -261,9 +261,9 @@ def main():
   # isort: split
   import tensorflow as tf
 
-  from dreamer_idm import runtime
+  from dreamer_idm.agent import tf_setup
   tf.get_logger().setLevel('ERROR')  # One agent after the other: retracing.
-  runtime.configure('32', arguments.threads)
+  tf_setup.configure('32', arguments.threads)
   if arguments.alone:
     return run_alone(arguments)
   import numpy as np

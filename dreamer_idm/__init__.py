@@ -5,7 +5,13 @@ importing the package alone does not, so that environment processes and the
 command line stay light.
 """
 
-from patches import before_tensorflow
+import pathlib
+
+if not (pathlib.Path(__file__).parent / 'patches').exists():
+  # In the repository `patches` stands beside this folder, in a wheel inside.
+  __path__.append(str(pathlib.Path(__file__).parent.parent))
+
+from .patches import before_tensorflow  # noqa: E402
 
 before_tensorflow()
 
@@ -16,12 +22,12 @@ __all__ = ['ExtendedAgent', 'load_config']
 def __getattr__(name):
   if name == 'ExtendedAgent':
     try:
-      from .extended_agent import ExtendedAgent
+      from .agent.extended_agent import ExtendedAgent
     except AttributeError as error:
       # `from dreamer_idm import` would take it for a missing name.
       raise ImportError(f'dreamer_idm cannot be imported: {error}') from error
     return ExtendedAgent
   if name == 'load_config':
-    from .config import load
+    from .config.load import load
     return load
   raise AttributeError(f'dreamer_idm has no {name!r}.')

@@ -1,16 +1,25 @@
-"""`python -m dreamer_idm COMMAND`: what comes after (and before) training."""
+"""`dreamer-idm COMMAND`, or `python -m dreamer_idm COMMAND`."""
 
 import argparse
 import importlib
 import sys
 
+from . import __version__
+from .errors import TrainingError
 from .errors import UsageError
 
+# Name -> module with `add_arguments` and `run`, and what it does.
 COMMANDS = {
-    'evaluate': 'returns of a trained agent, clean and perturbed',
-    'reconstruct': 'how two runs decode noisy latents',
-    'ab': 'train tasks x methods x seeds, resuming what was interrupted',
-    'report': 'tables, figures and statistics of many runs, as a web page',
+    'train': ('training.command', 'train one agent, resuming what is there'),
+    'evaluate': (
+        'evaluation.evaluate',
+        'returns of a trained agent, clean and perturbed'),
+    'reconstruct': (
+        'evaluation.reconstruct', 'how two runs decode noisy latents'),
+    'ab': ('ab', 'train tasks x methods x seeds, resuming what is there'),
+    'report': (
+        'report',
+        'tables, figures and statistics of many runs, as a web page'),
 }
 
 
@@ -18,7 +27,7 @@ class _Parser(argparse.ArgumentParser):
 
   def error(self, message):
     # One line, as everywhere; argparse would print the usage first.
-    raise UsageError(f'{message} (python -m {self.prog} --help lists all)')
+    raise UsageError(f'{message} ({self.prog} --help lists all)')
 
 
 def main(argv):
@@ -28,40 +37,72 @@ def main(argv):
     argv: list of str, the command line without the program's name.
 
   Returns:
-    int exit code: 0, 1 if not all trials of `ab` are complete, 2 for a
-    mistake of the user's, 130 when interrupted.
+    int exit code: 0, 1 if a training cannot go on or not all trials of `ab`
+    are complete, 2 for a mistake of the user's, 130 when interrupted.
   """
   try:
-    if not argv or argv[0] in ('-h', '--help'):
-      width = max(map(len, COMMANDS))
-      print('usage: python -m dreamer_idm COMMAND [--help]\n')
-      for name, text in COMMANDS.items():
-        print(f'  {name:{width}}  {text}')
-      print('\n`python run.py` trains a single run.')
-      return 0 if argv else 2
-    name, *rest = argv
-    if name not in COMMANDS:
-      raise UsageError(
-          f'unknown command {name!r}: expected {", ".join(COMMANDS)}')
-    command = importlib.import_module(f'.{name}', __package__)
-    parser = _Parser(
-        prog=f'dreamer_idm {name}', description=command.__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False)
-    command.add_arguments(parser)
-    return command.run(parser.parse_args(rest)) or 0
+    return _main(argv) or 0
   except (UsageError, ImportError) as error:
-    print(f'error: {error}', file=sys.stderr)
-    return 2
+    return _complain(error, 2)
+  except TrainingError as error:
+    return _complain(error, 1)
   except SystemExit as error:
     return error.code or 0  # argparse has printed its help.
   except BrokenPipeError:
     sys.stdout = None  # Whoever read it, `head` perhaps, has seen enough.
     return 0
   except KeyboardInterrupt:
-    print('interrupted', file=sys.stderr)
+    say('interrupted')
     return 130
 
 
-if __name__ == '__main__':
+def _main(argv):
+  if not argv or argv[0] in ('-h', '--help'):
+    width = max(map(len, COMMANDS))
+    print('usage: dreamer-idm COMMAND [--help]\n')
+    for name, (_, text) in COMMANDS.items():
+      print(f'  {name:{width}}  {text}')
+    print('\n`python run.py ...` is `dreamer-idm train ...`.')
+    return 0 if argv else 2
+  name, *rest = argv
+  if name == '--version':
+    print(f'dreamer-idm {__version__}')
+    return 0
+  if name not in COMMANDS:
+    raise UsageError(
+        f'unknown command {name!r}: expected {", ".join(COMMANDS)}')
+  module = importlib.import_module(f'.{COMMANDS[name][0]}', __package__)
+  if name == 'train':  # Its keys have upstream's syntax.
+    return module.run(rest)
+  parser = _Parser(
+      prog=f'dreamer-idm {name}', description=module.__doc__,
+      formatter_class=argparse.RawDescriptionHelpFormatter,
+      allow_abbrev=False)
+  module.add_arguments(parser)
+  return module.run(parser.parse_args(rest))
+
+
+def _complain(error, code):
+  say(f'error: {error}')
+  return code
+
+
+def say(text):
+  """Prints a line to stderr, if anybody reads it.
+
+  Args:
+    text: str.
+  """
+  try:
+    print(text, file=sys.stderr, flush=True)
+  except OSError:
+    sys.stderr = None  # `2>&1 | head` has seen enough of this as well.
+
+
+def script():
+  """The console script."""
   sys.exit(main(sys.argv[1:]))
+
+
+if __name__ == '__main__':
+  script()

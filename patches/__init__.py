@@ -3,7 +3,7 @@
 Each module says what is broken, since which version, and when it can go. The
 ones in `before_tensorflow` must run before TensorFlow's first import, the
 ones in `before_upstream` before dreamerv2's, the rest after it.
-`dreamer_idm.upstream` is the only caller.
+`dreamer_idm.upstream` calls the last two, `dreamer_idm` itself the first.
 
 Not patched, because the installation settles it: `np.bool` (gone in numpy
 1.24, back in 2.0) by asking for numpy 2, and `common/plot.py` and `train.py`,

@@ -41,8 +41,8 @@ def small_config(*flags, presets=('dmc', 'idm')):
   Returns:
     upstream's Config.
   """
-  from dreamer_idm import config
-  return config.load(['--configs', *presets, *SMALL, *map(str, flags)])
+  from dreamer_idm.config import load as config_lib
+  return config_lib.load(['--configs', *presets, *SMALL, *map(str, flags)])
 
 
 def chunk(batch=3, length=9, size=32, actions=2, seed=0):
@@ -84,9 +84,9 @@ def make_agent(config, upstreams=False, seed=0, actions=2):
   import gymnasium
   import tensorflow as tf
 
-  from dreamer_idm import agents
-  from dreamer_idm import extended_agent
   from dreamer_idm import upstream
+  from dreamer_idm.agent import build
+  from dreamer_idm.agent import extended_agent
   tf.keras.utils.set_random_seed(seed)
   box = gymnasium.spaces.Box
   flag = box(0, 1, (), bool)
@@ -101,7 +101,7 @@ def make_agent(config, upstreams=False, seed=0, actions=2):
     built = cls(
         config, obs_space, {'action': box(-1, 1, (actions,), np.float32)},
         upstream.common.Counter(0))
-    agents.create_variables(built)
+    build.create_variables(built)
   return built
 
 

@@ -5,7 +5,7 @@ import signal
 import time
 import traceback
 
-from .. import safeguards
+from ..runs import lock
 from . import trial_process
 from . import trial_table
 from . import trials as trials_lib
@@ -132,7 +132,7 @@ class Comparison:
       return
     words = trial_process.last_words(trial.logdir)
     in_use = trials_lib.in_use(trial.logdir)
-    if code == USAGE and (in_use or safeguards.BUSY in words):
+    if code == USAGE and (in_use or lock.BUSY in words):
       trial.attempts -= 1  # Somebody else was faster.
       trial.collisions += not in_use
       if trial.collisions > COLLISIONS:

@@ -13,13 +13,13 @@ import pathlib
 import re
 import sys
 
-from .. import config as config_lib
-from .. import config_checks
-from .. import config_keys
-from .. import config_match
-from .. import environments
-from .. import pictures
+from ..config import keys
+from ..config import load as config_lib
+from ..config import rules
+from ..config import same_run
+from ..envs import environments
 from ..errors import UsageError
+from ..runs import metrics_file
 
 VANILLA = 'dreamer'  # The method without a preset of its own.
 # What only the command's own arguments may say, and which.
@@ -84,7 +84,7 @@ class Trial:
       files = stat.st_ino, stat.st_size, stat.st_mtime_ns
       if files == self._files:
         return
-      rows = pictures.read_metrics(self.logdir)
+      rows = metrics_file.read(self.logdir)
     except OSError:
       return
     self._files = files
@@ -144,7 +144,7 @@ class Trial:
         return False  # Killed between the evaluation and its checkpoint.
       return (self.logdir / 'config.yaml').exists() and any(
           'eval_return' in x and x['step'] >= self.target
-          for x in pictures.read_metrics(self.logdir))
+          for x in metrics_file.read(self.logdir))
     except OSError:
       return False
 
@@ -232,14 +232,14 @@ def _seeds(args, program, task, method):
       config = _load(flags, args.flags)
       _check_method(config, method, presets)
     config = config.update(own)
-    config_checks.check(config)
+    rules.check(config)
     trial = Trial(
         task, method, seed, folder / str(seed),
         [*program, *flags, *args.flags],
         int(config.steps) * config.action_repeat, config.action_repeat)
     if trial.complete() or saved_step(trial.logdir) is not None:
       # It counts only if it is the run that is meant.
-      config_match.check_same(config, trial.logdir / 'config.yaml')
+      same_run.check_same(config, trial.logdir / 'config.yaml')
     trials.append(trial)
   return trials
 
@@ -251,12 +251,12 @@ def _load(flags, behind):
   _check_behind(names)  # Before it is taken for a second --configs.
   config = config_lib.load([*flags, *behind])
   for name in names:
-    _check_behind(config_keys.find(config, name, '--'))
+    _check_behind(keys.find(config, name, '--'))
   return config
 
 
-def _check_behind(keys):
-  for key in keys:
+def _check_behind(names):
+  for key in names:
     if key in OWN:
       raise UsageError(
           f'the flags behind -- must not set {key}: ab does, with its own '

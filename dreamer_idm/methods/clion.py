@@ -19,9 +19,9 @@ import math
 
 import tensorflow as tf
 
-from .. import r2s2_world_model
-from ..extension import Extension
-from . import idm
+from ..agent.extension import Extension
+from ..idm import decoding_constraint
+from ..idm import extensions as idm
 
 BLACK = -0.5  # After upstream's preprocessing.
 
@@ -56,7 +56,7 @@ def norm(square):
       positive, tf.sqrt(tf.where(positive, square, 1.0)), 0.0)
 
 
-class NormConstraint(r2s2_world_model.DecodingConstraint):
+class NormConstraint(decoding_constraint.DecodingConstraint):
   """The decoding constraint on h alone, by the distance between decodings."""
 
   def disturbed(self, post):
@@ -68,7 +68,7 @@ class NormConstraint(r2s2_world_model.DecodingConstraint):
     Returns:
       dict of the same; stoch is the very one.
     """
-    deter = r2s2_world_model.noisy(post['deter'], self.config.idm.sigma_h)
+    deter = decoding_constraint.noisy(post['deter'], self.config.idm.sigma_h)
     return {**post, 'deter': deter}
 
   def penalty(self, clean, noisy):
@@ -82,7 +82,7 @@ class NormConstraint(r2s2_world_model.DecodingConstraint):
       float32 scalar, mean over B and L of 0.5 ||o' - o||_2, over all that is
       decoded; and a dict of scalar metrics.
     """
-    kl = r2s2_world_model.decoding_kl(clean, noisy)
+    kl = decoding_constraint.decoding_kl(clean, noisy)
     tf.debugging.assert_shapes([(kl, ('B', 'L'))])
     # The KL is half the summed square. Logged to be compared with IDM's.
     return 0.5 * tf.reduce_mean(norm(2 * kl)), {'idm_kl': tf.reduce_mean(kl)}

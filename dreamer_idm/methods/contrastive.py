@@ -12,7 +12,7 @@ observations o' of the batch (Dreamer, Hafner et al., 2020, appendix):
 import tensorflow as tf
 
 from .. import upstream
-from ..extension import Extension
+from ..agent.extension import Extension
 
 
 def extensions(config):

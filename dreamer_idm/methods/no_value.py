@@ -9,7 +9,7 @@ V_R (eq. 4).
 import tensorflow as tf
 
 from .. import upstream
-from ..extension import Extension
+from ..agent.extension import Extension
 
 
 def extensions(config):

@@ -19,8 +19,8 @@ hidden layers cannot serve here (as they do in `patches/fast_actor.py`): the
 actor is run once more on the imagined states.
 """
 
-from ..extension import Extension
-from ..policy_entropy import policy_entropy
+from ..agent.extension import Extension
+from ..agent.policy_entropy import policy_entropy
 from . import bird
 
 

@@ -3,8 +3,7 @@
 import functools
 import pathlib
 
-from patches import ruamel_yaml
-
+from ..patches import ruamel_yaml
 from . import run_settings
 
 FILE = pathlib.Path(__file__).parent / 'published.yaml'

@@ -5,8 +5,8 @@ import re
 from typing import Any
 from typing import TypeGuard
 
-from .. import config as config_lib
-from .. import config_match
+from ..config import load as config_lib
+from ..config import same_run
 
 # Whose values must agree in a task, or the returns are not of one kind.
 SCORING = (
@@ -93,7 +93,7 @@ def method_differences(first, second):
   keys = sorted(
       k for k in _keys([*first, *second])
       if k not in SCORING and k not in METHOD
-      and k.partition('.')[0] not in config_match.OF_METHODS
+      and k.partition('.')[0] not in same_run.OF_METHODS
       and _values(first, k) != _values(second, k))
   return [
       f'{first[0].method} and {second[0].method} also differ in {_few(keys)}'
@@ -176,7 +176,7 @@ def tell_apart(runs):
       continue
     run.variant = {
         k: value(run, k) for k in keys
-        if config_match.has_effect(k, run.config)}
+        if same_run.has_effect(k, run.config)}
     parts = [
         f'{k.removeprefix("idm.")} '
         f'{"not set" if v is None else _short(v)}'
@@ -196,7 +196,7 @@ def _keys(runs):
   # Of the settings that count for any of them.
   return {
       k for x in runs for k in x.config
-      if not _private(k) and config_match.has_effect(k, x.config)}
+      if not _private(k) and same_run.has_effect(k, x.config)}
 
 
 def _private(key):
@@ -210,7 +210,7 @@ def _comparable(value):
 def _values(runs, key):
   return {
       _comparable(value(x, key)) for x in runs
-      if config_match.has_effect(key, x.config)}
+      if same_run.has_effect(key, x.config)}
 
 
 def _short(value):

@@ -12,9 +12,8 @@ import pathlib
 
 import numpy as np
 
-from patches import ruamel_yaml
-
-from .. import pictures
+from ..patches import ruamel_yaml
+from ..runs import metrics_file
 from . import run_settings
 
 CONDITIONS = {'clean': 'eval_return', 'rotated': 'eval_rotated_return'}
@@ -99,7 +98,7 @@ class Run:
       float arrays [n], environment steps and values; values that are not
       finite are left out (they stand in `notes` if `key` is a return).
     """
-    steps, values = pictures.series(
+    steps, values = metrics_file.series(
         [x for x in self.rows if run_settings.number(x.get(key))], key)
     finite = np.isfinite(values)
     return steps[finite], values[finite]

@@ -1,0 +1,1 @@
+"""What any method builds on: upstream's agent with hooks, and the hooks."""

@@ -1,0 +1,261 @@
+"""Upstream's agent, world model and actor-critic, with the hooks in place.
+
+Each method calls upstream's and asks the extensions; see `extension`.
+"""
+
+import contextlib
+import functools
+
+from .. import upstream
+from . import loss_weights
+from . import registry
+from .extension import Extension
+
+
+class _OptimizerOfMore(upstream.common.Module):
+  """An optimizer that also steps modules which its caller does not name."""
+
+  def __init__(self, optimizer, modules):
+    self._optimizer, self._modules_too = optimizer, list(modules)
+
+  def __call__(self, tape, loss, modules):
+    return self._optimizer(tape, loss, [*modules, *self._modules_too])
+
+  @property
+  def variables(self):
+    return self._optimizer.variables
+
+
+class ExtendedWorldModel(upstream.agent.WorldModel):
+  """Upstream's world model: more losses, and steps of other optimizers."""
+
+  def __init__(self, config, obs_space, tfstep, extensions=()):
+    """Creates the model.
+
+    Args:
+      config: upstream's Config with our keys.
+      obs_space: dict of gymnasium spaces.
+      tfstep: tf.Variable int64, agent steps.
+      extensions: sequence of Extension.
+    """
+    classes = {k: v for x in extensions for k, v in x.classes.items()}
+    with upstream.parts(**classes):
+      super().__init__(config, obs_space, tfstep)
+    self.extensions = list(extensions)
+    more = [m for x in extensions for m in x.model_modules]
+    if more:
+      self.model_opt = _OptimizerOfMore(
+          self.model_opt, more)  # type: ignore[has-type]
+
+  def train(self, data, state=None):
+    """Upstream's step of the model, then those of the extensions.
+
+    Args:
+      data: dict of tensors [B, L, ...] from the replay.
+      state: dict of tensors [B, ...], the latent before the chunk, or None.
+
+    Returns:
+      As upstream's: last state, dict of outputs, dict of metrics.
+    """
+    state, outputs, metrics = super().train(data, state)
+    for extension in self.extensions:
+      metrics.update(extension.train(outputs))
+    return state, outputs, metrics
+
+  def loss(self, data, state=None):
+    """Upstream's loss plus those of the extensions.
+
+    Args:
+      data: dict of tensors [B, L, ...] from the replay.
+      state: dict of tensors [B, ...], or None.
+
+    Returns:
+      As upstream's: float32 scalar loss, last state, outputs, metrics.
+    """
+    loss, last_state, outs, metrics = super().loss(data, state)
+    for extension in self.extensions:
+      more, found = extension.model_loss(self, data, outs)
+      loss = loss if more is None else loss + more
+      metrics.update(found)
+    return loss, last_state, outs, metrics
+
+
+class ExtendedActorCritic(upstream.agent.ActorCritic):
+  """Upstream's actor-critic: other starts, rewards, returns and weights."""
+
+  def __init__(self, config, act_space, tfstep, extensions=()):
+    """Creates actor and critic.
+
+    Args:
+      config: upstream's Config with our keys.
+      act_space: gymnasium space of the action.
+      tfstep: tf.Variable int64, agent steps.
+      extensions: sequence of Extension.
+    """
+    super().__init__(config, act_space, tfstep)
+    self.extensions = list(extensions)
+    self.unused = frozenset(y for x in extensions for y in x.unused)
+    if 'critic' in self.unused:
+      self.critic_opt = _no_step
+
+  def train(self, world_model, start, is_terminal, reward_fn):
+    """Upstream's step on the starts and rewards of the extensions.
+
+    Args:
+      world_model: the ExtendedWorldModel.
+      start: dict of posterior tensors [B, L, ...].
+      is_terminal: bool [B, L].
+      reward_fn: function of an imagined sequence to rewards [H + 1, N].
+
+    Returns:
+      dict of scalar metrics.
+    """
+    if 'actor' in self.unused:
+      return {}
+    for extension in self.extensions:
+      start, is_terminal = extension.starts(start, is_terminal)
+
+    def reward(seq):
+      value = reward_fn(seq)
+      for extension in self.extensions:
+        value = extension.reward(self, seq, value)
+      return value
+
+    return super().train(world_model, start, is_terminal, reward)
+
+  def target(self, seq):
+    """The returns to learn from; weighs the sequence on the way.
+
+    Upstream calls this once per imagined sequence, before both losses, and
+    hands all three the same dict: the weights travel in it as `actor_weight`
+    and `critic_weight`, [H, N].
+
+    Args:
+      seq: dict of imagined tensors [H + 1, N, ...].
+
+    Returns:
+      float32 [H, N] targets, and a dict of scalar metrics.
+    """
+    found = [x.target(self, seq) for x in self.extensions]
+    found = [x for x in found if x is not None]
+    target, metrics = found[0] if found else super().target(seq)
+    for extension in self.extensions:
+      weights = extension.weights(seq)
+      if weights is None:
+        continue
+      *both, more = weights
+      for key, weight in zip(('actor_weight', 'critic_weight'), both):
+        if weight is not None:
+          seq[key] = seq[key] * weight if key in seq else weight
+      metrics.update(more)
+    return target, metrics
+
+  def actor_loss(self, seq, target):
+    """Upstream's actor loss, weighted, plus the terms of the extensions.
+
+    Args:
+      seq: dict of imagined tensors [H + 1, N, ...].
+      target: float32 [H, N].
+
+    Returns:
+      float32 scalar, and a dict of scalar metrics.
+    """
+    loss, metrics = super().actor_loss(
+        _weighted(seq, 'actor_weight', loss_weights.actor_weights), target)
+    for extension in self.extensions:
+      more, found = extension.actor_loss(self, seq)
+      loss = loss if more is None else loss + more
+      metrics.update(found)
+    return loss, metrics
+
+  def critic_loss(self, seq, target):
+    """Upstream's critic loss, weighted.
+
+    Args:
+      seq: dict of imagined tensors [H + 1, N, ...].
+      target: float32 [H, N].
+
+    Returns:
+      float32 scalar, and a dict of scalar metrics.
+    """
+    if 'critic' in self.unused:
+      return 0.0, {}
+    return super().critic_loss(
+        _weighted(seq, 'critic_weight', loss_weights.critic_weights), target)
+
+
+def _no_step(tape, loss, modules):
+  return {}
+
+
+def _weighted(seq, key, place):
+  if key not in seq:
+    return seq
+  return {**seq, 'weight': place(seq['weight'], seq[key])}
+
+
+class ExtendedAgent(upstream.agent.Agent):
+  """Dreamer with the extensions of a method.
+
+  Training step, report and checkpointing are upstream's. With all of its
+  switches off a method has no extensions, and this is upstream's agent, bit
+  for bit.
+  """
+
+  def __init__(self, config, obs_space, act_space, step):
+    """Builds the agent; its variables appear with the first training step.
+
+    Args:
+      config: upstream's Config with our keys; `agent` names the method.
+      obs_space: dict of gymnasium spaces.
+      act_space: dict with the gymnasium space of `action`.
+      step: upstream's Counter of agent steps.
+
+    Raises:
+      UsageError: if there is no such method.
+    """
+    extensions = registry.extensions(config)
+    with upstream.parts(
+        WorldModel=functools.partial(
+            ExtendedWorldModel, extensions=extensions),
+        ActorCritic=functools.partial(
+            ExtendedActorCritic, extensions=extensions)):
+      super().__init__(config, obs_space, act_space, step)
+
+  def policy(self, obs, state=None, mode='train'):
+    """Acts; upstream's, with an extension's action in the actor's place.
+
+    Args:
+      obs: dict of tensors [n, ...].
+      state: latent and last action, or None.
+      mode: `train`, `explore` or `eval`.
+
+    Returns:
+      dict with `action` [n, A], and the state.
+    """
+    with self._acting():
+      return super().policy(obs, state, mode)
+
+  @contextlib.contextmanager
+  def _acting(self):
+    behavior = self._task_behavior
+    choosing = [
+        x for x in behavior.extensions if type(x).act is not Extension.act]
+    if not choosing:
+      yield
+      return
+    actor = behavior.actor
+
+    def choose(feat):
+      for extension in choosing:
+        policy = extension.act(self.wm, behavior, feat)
+        if policy is not None:
+          return policy
+      return actor(feat)
+
+    # Past tf.Module's bookkeeping, which is for the parts that last.
+    object.__setattr__(behavior, 'actor', choose)
+    try:
+      yield
+    finally:
+      object.__setattr__(behavior, 'actor', actor)

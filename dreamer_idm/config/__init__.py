@@ -1,0 +1,1 @@
+"""The config of a run: defaults, presets, command line, rules."""

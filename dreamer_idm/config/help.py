@@ -1,0 +1,137 @@
+"""What `--help` prints.
+
+What a key or a preset of ours is for stands in one place, the comments of
+configs.yaml: behind it on its line, or right above it.
+"""
+
+import re
+import textwrap
+
+import ruamel.yaml
+
+from .rules import allowed
+from .rules import text
+
+# Upstream's configs.yaml has no comments on its presets.
+UPSTREAM_PRESETS = {
+    'dmc_vision': "dreamerv2's own settings for DMControl from pixels",
+    'dmc_proprio': "dreamerv2's own settings for DMControl from vectors",
+    'atari': "dreamerv2's; its tasks are not supported here",
+    'crafter': "dreamerv2's; its tasks are not supported here",
+}
+
+HEAD = """
+usage: python run.py [--configs PRESET ...] [--KEY VALUE ...]
+
+Trains Dreamer or IDM. Presets are applied in order, so later ones win, and
+keys of the command line win over presets. Without --configs it is dmc. Steps
+are agent steps: environment steps / action_repeat.
+
+examples:
+  python run.py --configs dmc idm
+  python run.py --configs dmc
+  python run.py --configs cpu idm --task dmc_cartpole_balance
+  python run.py --configs dmc idm --idm.sigma_h 0.2
+""".lstrip()
+
+REST = """
+dreamerv2's keys, such as --task, --seed, --steps or --rssm.deter:
+  python run.py --help all
+"""
+
+
+def write(source, presets, defaults, everything=False):
+  """Writes the help.
+
+  Args:
+    source: str, our configs.yaml.
+    presets: list of str, the names of all presets.
+    defaults: upstream's Config of the defaults.
+    everything: bool, whether to list upstream's keys too.
+
+  Returns:
+    str of several lines.
+  """
+  comments = {**UPSTREAM_PRESETS, **_comments(source)}
+  keys = list(_paths(ruamel.yaml.YAML().load(source)['defaults']))
+  ours = [x for x in keys if not x.startswith('idm.')]
+  idm = [x for x in keys if x.startswith('idm.')]
+  lines = [HEAD, 'presets:']
+  lines += [_entry(x, comments.get(x, '')) for x in presets]
+  for title, names in (("IDM's keys", idm), ('other keys that we set', ours)):
+    lines += ['', f'{title}, their defaults and what they may be:']
+    lines += _entries(names, defaults, comments)
+  if everything:
+    others = [x for x in defaults.flat if x not in keys]
+    lines += ['', "dreamerv2's keys, their defaults and what they may be:"]
+    lines += _entries(others, defaults, comments)
+  else:
+    lines += [REST.rstrip()]
+  return '\n'.join(lines)
+
+
+def _entries(keys, defaults, comments):
+  lines, last = [], None
+  for key in keys:
+    value = defaults.flat[key]
+    comment = comments.get(key, '')
+    kind = allowed(key) or kind_of(value)
+    # The keys of a section on one line have one comment between them.
+    lines.append(_entry(
+        f'--{key} {_shown(value)}', '' if comment == last else comment,
+        f'[{kind}]'))
+    last = comment
+  return lines
+
+
+def _entry(name, *parts):
+  # No line begins with the number of a bound.
+  described = ' '.join(x for x in parts if x).replace('= ', '=\xa0')
+  return textwrap.fill(
+      described, 80, initial_indent=f'  {name:<25} ',
+      subsequent_indent=' ' * 28, break_on_hyphens=False,
+  ).replace('\xa0', ' ') or f'  {name}'
+
+
+def _shown(value):
+  # As a shell takes it, without quotes where it needs none.
+  if isinstance(value, tuple):
+    return ' '.join(map(_shown, value))
+  plain = str(value)
+  return plain if re.fullmatch(r'[\w/]+', plain) else text(value)
+
+
+def _paths(section, prefix=''):
+  for key, value in section.items():
+    if isinstance(value, dict):
+      yield from _paths(value, f'{prefix}{key}.')
+    else:
+      yield f'{prefix}{key}'
+
+
+def _comments(source):
+  # Dict of presets and of full keys to their comments.
+  lines = source.splitlines()
+  document = ruamel.yaml.YAML().load(source)
+  comments = {x: _comment(lines, document.lc.key(x)[0]) for x in document}
+
+  def visit(section, prefix):
+    for key, value in section.items():
+      if isinstance(value, dict):
+        visit(value, f'{prefix}{key}.')
+      else:
+        row = section.lc.key(key)[0]
+        comments[f'{prefix}{key}'] = _comment(lines, row)
+  visit(document['defaults'], '')
+  return comments
+
+
+def _comment(lines, row):
+  behind = lines[row].partition(' #')[2].strip()
+  if behind:
+    return behind
+  above: list[str] = []
+  while row and lines[row - 1].lstrip().startswith('#'):
+    row -= 1
+    above.insert(0, lines[row].strip(' #'))
+  return ' '.join(above)

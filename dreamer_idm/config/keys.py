@@ -1,0 +1,107 @@
+"""What a name means in a config, and what may stand for its value."""
+
+import difflib
+import re
+
+from ..errors import UsageError
+
+
+def find(config, name, where):
+  """Finds the keys that a name means in upstream's Config and Flags.
+
+  Args:
+    config: upstream's Config.
+    name: str, a key or a regular expression that begins keys.
+    where: str before the name in messages.
+
+  Returns:
+    list of str, at least one.
+
+  Raises:
+    UsageError: if there are none, with the nearest that there are.
+  """
+  flat = config.flat
+  if name in flat:
+    return [name]
+  section = [key for key in flat if key.startswith(f'{name}.')]
+  if section:
+    raise UsageError(
+        f'{where}{name} is a section, not a key; its keys: '
+        f'{", ".join(section)}')
+  if config.IS_PATTERN.match(name):
+    try:
+      keys = [key for key in flat if re.match(name, key)]
+    except (re.error, OverflowError, RecursionError) as error:
+      raise UsageError(
+          f'{where}{name} is no key and no regular expression: '
+          f'{error}') from error
+    if keys:
+      return keys
+  dashes = '--' if where == '--' else ''
+  guess = nearest(name, [*flat, 'configs', 'help'], dashes)
+  raise UsageError(
+      f'{where}{name} is an unknown key'
+      f'{guess or " (python run.py --help all lists them)"}')
+
+
+def nearest(name, valid, prefix=''):
+  """Guesses what was meant, by the whole name and by its last part.
+
+  Args:
+    name: str.
+    valid: list of str.
+    prefix: str before each of them in the message.
+
+  Returns:
+    str to put behind a message, empty if nothing is near.
+  """
+  def last(key):
+    return key.rsplit('.', 1)[-1]
+
+  close = difflib.get_close_matches(last(name), {last(x) for x in valid}, 3)
+  found = [
+      *[x for x in valid if last(x) == last(name)],
+      *difflib.get_close_matches(name, valid, 3),
+      *[x for y in close for x in valid if last(x) == y]]
+  found = [f'{prefix}{x}' for x in dict.fromkeys(found)][:4]
+  return f': did you mean {" or ".join(found)}?' if found else ''
+
+
+def fits(old, new):
+  """Whether a YAML value can take the place of another.
+
+  Without the surprises of upstream's Config.update, to which tuple('reward')
+  is a list of six and bool('no') is True.
+
+  Args:
+    old: scalar or tuple of scalars.
+    new: scalar or list of scalars.
+
+  Returns:
+    bool.
+  """
+  if isinstance(old, tuple):
+    return isinstance(new, list) and all(fits(old[0], x) for x in new)
+  if isinstance(old, bool):
+    return isinstance(new, bool)
+  if isinstance(old, int):
+    return isinstance(new, int) or (
+        isinstance(new, float) and new.is_integer())
+  if isinstance(old, float):
+    return isinstance(new, (int, float)) and not isinstance(new, bool)
+  return isinstance(new, (str, int, float)) and not isinstance(new, bool)
+
+
+def kind(value):
+  """Describes the values that can take the place of another.
+
+  Args:
+    value: scalar or tuple of scalars.
+
+  Returns:
+    str.
+  """
+  if isinstance(value, tuple):
+    return f'a list ({kind(value[0])} each)'
+  kinds = {bool: 'True or False', int: 'an integer', float: 'a number'}
+  return kinds.get(type(value), 'a word')

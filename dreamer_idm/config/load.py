@@ -1,0 +1,302 @@
+"""The config: defaults, presets and the command line, in this order.
+
+Upstream's packaged configs.yaml comes first and ours is laid over it: our
+`defaults` over its defaults, our preset over its preset of the same name. The
+result is upstream's own `Config`. Nothing here imports TensorFlow, so that
+help and mistakes answer at once.
+"""
+
+import functools
+import os
+import pathlib
+import re
+
+from ..errors import UsageError
+from ..patches import ruamel_yaml
+from ..runs import files
+from ..upstream import path as upstream_path
+from ..upstream.config import Config
+from ..upstream.config import Flags
+from . import help as help_lib
+from . import keys
+from .rules import check
+from .rules import text
+
+_PACKAGE = pathlib.Path(__file__).resolve().parent.parent
+# Inside an installed package, beside it in the repository.
+OURS = next(
+    (x for x in (_PACKAGE / 'configs.yaml', _PACKAGE.parent / 'configs.yaml')
+     if x.exists()), _PACKAGE / 'configs.yaml')
+UPSTREAM = upstream_path.directory() / 'configs.yaml'
+WITHOUT = ('dmc',)  # The presets if none is named.
+
+
+def load(argv):
+  """Builds the config of a run.
+
+  Args:
+    argv: list of str, the command line without the program's name. Keys have
+      upstream's syntax: `--key value`, `--key=value`, `--key 1 2 3` or
+      `--key 1,2,3` for lists, and regular expressions instead of keys.
+
+  Returns:
+    upstream's Config, checked.
+
+  Raises:
+    UsageError: for anything that cannot be, in one line.
+  """
+  flags = _split(argv)
+  sources = _sources()
+  config = _defaults(sources)
+  for name in _named_presets(flags, sources):
+    for path, presets in sources:
+      if name in presets:
+        config = _with_preset(config, presets[name], f"'{name}' in {path}")
+  for name, values in flags:
+    if name != 'configs':
+      config = _with_flag(config, name, values, sources)
+  check(config)
+  return config
+
+
+def logdir(config):
+  """Finds the folder of a run.
+
+  Args:
+    config: upstream's Config with our keys.
+
+  Returns:
+    pathlib.Path, logdir/<task>/<method>/<seed> if the key is empty.
+
+  Raises:
+    UsageError: if no folder can have that name.
+  """
+  if '\0' in config.logdir:
+    raise UsageError('--logdir has a zero byte, which no folder can have')
+  if config.logdir:
+    return pathlib.Path(os.path.expanduser(config.logdir))
+  return pathlib.Path(
+      'logdir', folder_name(config.task), config.method, str(config.seed))
+
+
+def folder_name(task):
+  """Finds the name of a task's folder.
+
+  Args:
+    task: str, whose Gymnasium id may have slashes and colons.
+
+  Returns:
+    str, the task with a dash for each of those.
+  """
+  return re.sub(r'[^\w.+-]', '-', task)
+
+
+def save(config, path):
+  """Writes the config as upstream does, and the whole file or nothing.
+
+  Args:
+    config: upstream's Config.
+    path: str or pathlib.Path ending in .yaml; its folder is made.
+
+  Raises:
+    OSError: if it cannot be written; what was there stays.
+  """
+  path = pathlib.Path(path)
+  # Upstream tells the format by the suffix. One name, for a kill leaves it.
+  temporary = path.with_name(f'.{path.stem}.part{path.suffix}')
+  ruamel_yaml.apply()
+  try:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    config.save(temporary)
+    files.move(temporary, path)
+  except OSError:
+    temporary.unlink(missing_ok=True)
+    raise
+
+
+def saved(run):
+  """Reads the config that a run was trained with.
+
+  Args:
+    run: pathlib.Path, the logdir of a run.
+
+  Returns:
+    upstream's Config; keys that the run did not know have their defaults.
+
+  Raises:
+    UsageError: if there is no run, or its config cannot be read.
+  """
+  path = run / 'config.yaml'
+  if not path.exists():
+    raise UsageError(
+        f'{run} is no run, it has no config.yaml: give the folder that run.py '
+        'was given as --logdir, or made, such as '
+        'logdir/<task>/<method>/<seed>')
+  flat = dict(defaults().flat)
+  try:
+    stored = Config(ruamel_yaml.safe_load(path.read_text('utf-8'))).flat
+    flat.update({k: v for k, v in stored.items() if k in flat})
+    config = Config(flat)
+    check(config)
+  except Exception as error:
+    raise UsageError(f'cannot read {path}: {str(error) or error!r}') from error
+  return config
+
+
+def defaults():
+  """Builds the config of no preset.
+
+  Returns:
+    upstream's Config with our keys.
+  """
+  return _defaults(_sources())
+
+
+def help_text(everything=False):
+  """Writes what `--help` prints.
+
+  Args:
+    everything: bool, whether to list upstream's keys too.
+
+  Returns:
+    str of several lines.
+  """
+  sources = _sources()
+  return help_lib.write(
+      OURS.read_text(encoding='utf-8'), _preset_names(sources), _defaults(sources),
+      everything)
+
+
+def _sources():
+  # List of (path, dict of presets by name), upstream's first.
+  return [(path, _read(path)) for path in (UPSTREAM, OURS)]
+
+
+def _defaults(sources):
+  # Only here may a key be new, or change its type (`precision: auto`).
+  flat, where = {}, ''
+  for path, presets in sources:
+    where = f"'defaults' in {path}"
+    flat.update(_flatten(presets.get('defaults', {}), where))
+  for key in flat:
+    if any(x.startswith(f'{key}.') for x in flat):
+      raise UsageError(f'{where}: {key} is a section and needs keys')
+  try:
+    return Config(flat)
+  except (TypeError, AssertionError) as error:
+    raise UsageError(f'{where}: {error}') from error
+
+
+def _preset_names(sources):
+  # What --configs takes, ours first.
+  names = [x for _, presets in reversed(sources) for x in presets]
+  return [x for x in dict.fromkeys(names) if x != 'defaults']
+
+
+@functools.cache
+def _read(path):
+  try:
+    presets = ruamel_yaml.safe_load(path.read_text(encoding='utf-8'))
+  except OSError as error:
+    raise UsageError(f'cannot read {path}: {error.strerror}') from error
+  except Exception as error:  # ruamel raises a dozen kinds.
+    mark = getattr(error, 'problem_mark', None)
+    problem = getattr(error, 'problem', None) or str(error)
+    raise UsageError(
+        f'{path}, line {mark.line + 1 if mark else "?"}: '
+        f'{" ".join(problem.split())[:200] or type(error).__name__}'
+    ) from error
+  if not isinstance(presets, dict):
+    raise UsageError(f'{path}: must be a mapping of presets')
+  for name in presets:
+    if not isinstance(name, str):
+      raise UsageError(
+          f'{path}: {text(repr(name)[:80])} is no name of a preset')
+  return presets
+
+
+def _flatten(mapping, where, section=''):
+  # Unlike upstream's, keys may be patterns and errors name the place.
+  if not isinstance(mapping, dict):
+    raise UsageError(f'{where}: must be a mapping of keys')
+  if section.count('.') > 9:  # An alias within its own anchor has no end.
+    raise UsageError(f'{where}: {text(section[:40])} is nested too deep')
+  result = {}
+  for key, value in mapping.items():
+    if isinstance(value, dict):
+      result.update(_flatten(value, where, f'{section}{key}.'))
+    elif value is None or value == []:
+      raise UsageError(f'{where}: {section}{key} has no value')
+    else:
+      result[f'{section}{key}'] = value
+  return result
+
+
+def _split(argv):
+  # Upstream's Flags finds out about half of these mistakes, by assertions.
+  flags = []
+  for arg in argv:
+    if arg.startswith('--'):
+      name, *values = arg[len('--'):].split('=', 1)
+      if not name.isprintable():
+        raise UsageError(f'{text(arg)} is no key')
+      flags.append((name, values))
+    elif flags:
+      flags[-1][1].append(arg)
+    else:
+      raise UsageError(
+          f'unexpected {text(arg)}: presets follow --configs, and values '
+          'follow their --key')
+  return flags
+
+
+def _named_presets(flags, sources):
+  known = _preset_names(sources)
+  given = [values for name, values in flags if name == 'configs']
+  if not given:
+    return WITHOUT
+  if len(given) > 1:
+    every = ' '.join(x for values in given for x in values)
+    raise UsageError(f'--configs is given twice: use --configs {every}')
+  if not given[0]:
+    raise UsageError(f'--configs expects presets: {", ".join(known)}')
+  names = Flags(configs=['']).parse(['--configs', *given[0]]).configs
+  for name in names:
+    if name not in known:
+      raise UsageError(
+          f'unknown preset {text(name)}{keys.nearest(name, known)} '
+          f'(presets: {", ".join(known)})')
+  return names
+
+
+def _with_preset(config, preset, where):
+  for name, value in _flatten(preset, where).items():
+    for key in keys.find(config, name, f'{where}: '):
+      if not keys.fits(config.flat[key], value):
+        raise UsageError(
+            f'{where}: {key} expects {keys.kind(config.flat[key])}, '
+            f'but got {text(value)}')
+      config = config.update({key: value})
+  return config
+
+
+def _with_flag(config, name, values, sources):
+  if name in _preset_names(sources) and name not in config:
+    raise UsageError(f'{name} is a preset, not a key: use --configs {name}')
+  for key in keys.find(config, name, '--'):
+    old = config.flat[key]
+    expects = f'--{key} expects {keys.kind(old)}'
+    if not values:
+      raise UsageError(f'{expects}, but no value follows it')
+    if len(values) > 1 and not isinstance(old, tuple):
+      raise UsageError(
+          f'{expects}, but got {len(values)} values: {text(values)}')
+    try:
+      config = Flags(config).parse([f'--{key}', *values])
+    except (TypeError, ValueError, OverflowError) as error:
+      number = isinstance(old, int) and not isinstance(old, bool)
+      off = number and values[0].lower() in ('false', 'none')
+      raise UsageError(
+          f'{expects}, but got {text(values)}'
+          f'{" (0 switches it off)" if off else ""}') from error
+  return config

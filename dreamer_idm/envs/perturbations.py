@@ -1,0 +1,278 @@
+"""What happens to observations at test time only: rotation and its kin.
+
+The paper rotates every frame by an angle from U(-5, 5) degrees. The others
+are what a robot meets: a camera that was knocked, light, noise, dirt on the
+lens; for vectors a noisy, miscalibrated or dead sensor. Only evaluation
+environments are wrapped; training never sees such an observation.
+"""
+
+import collections
+import math
+
+import numpy as np
+import scipy.ndimage
+
+from ..errors import UsageError
+
+# How pixels are filled that come from outside of the image, in SciPy's words.
+FILL = {'zero': 'constant', 'nearest': 'nearest'}
+PER = ('frame', 'episode')
+
+# of: what it changes. strength, most: the default and the largest. per: how
+# often it is drawn if nothing is said.
+Kind = collections.namedtuple(
+    'Kind', ['apply', 'of', 'strength', 'most', 'per', 'unit'])
+
+
+def rotate(image, angle, fill='zero'):
+  """Rotates an image about its centre, with bilinear interpolation.
+
+  Args:
+    image: uint8 [H, W, C].
+    angle: float, degrees, counter-clockwise as the image is looked at.
+    fill: str, what comes in at the corners: 'zero', or the 'nearest' pixel.
+
+  Returns:
+    uint8 [H, W, C]; the image itself if the angle is 0.
+
+  Raises:
+    ValueError: if it is no such image.
+  """
+  if image.dtype != np.uint8 or image.ndim != 3:
+    raise ValueError(
+        f'Expected a uint8 image [H, W, C], got {image.dtype} {image.shape}.')
+  if angle == 0:
+    return image
+  return scipy.ndimage.rotate(
+      image, angle, reshape=False, order=1, mode=FILL[fill])
+
+
+def _rotation(image, strength, random, fill):
+  return rotate(image, random.uniform(-strength, strength), fill)
+
+
+def _shift(image, strength, random, fill):
+  offset = random.uniform(-strength, strength, 2) * image.shape[:2]
+  return scipy.ndimage.shift(image, (*offset, 0), order=1, mode=FILL[fill])
+
+
+def _zoom(image, strength, random, fill):
+  factor = (1 + strength) ** random.uniform(-1, 1)
+  centre = (np.array(image.shape[:2]) - 1) / 2
+  return scipy.ndimage.affine_transform(
+      image, (1 / factor, 1 / factor, 1),
+      (*(centre - centre / factor), 0), order=1, mode=FILL[fill])
+
+
+def _brightness(image, strength, random, fill):
+  return _pixels(image + 255 * random.uniform(-strength, strength))
+
+
+def _contrast(image, strength, random, fill):
+  mean = image.mean((0, 1))
+  factor = 1 + random.uniform(-strength, strength)
+  return _pixels((image - mean) * factor + mean)
+
+
+def _noise(image, strength, random, fill):
+  return _pixels(image + 255 * strength * random.standard_normal(image.shape))
+
+
+def _blur(image, strength, random, fill):
+  sigma = strength * image.shape[1]
+  # As floats, or every pass over an axis would round down.
+  return _pixels(scipy.ndimage.gaussian_filter(
+      image.astype(np.float32), (sigma, sigma, 0)))
+
+
+def _occlusion(image, strength, random, fill):
+  side = round(strength * min(image.shape[:2]))
+  top, left = (random.integers(0, x - side + 1) for x in image.shape[:2])
+  image = image.copy()
+  image[top:top + side, left:left + side] = 0
+  return image
+
+
+def _pixels(image):
+  return np.clip(np.rint(image), 0, 255).astype(np.uint8)
+
+
+def _sensor_noise(vector, strength, random, fill):
+  return vector + strength * random.standard_normal(vector.shape)
+
+
+def _sensor_scale(vector, strength, random, fill):
+  return vector * (1 + random.uniform(-strength, strength, vector.shape))
+
+
+def _dead_sensor(vector, strength, random, fill):
+  count = math.ceil(strength * len(vector) - 1e-9)
+  vector = vector.copy()
+  vector[random.permutation(len(vector))[:count]] = 0
+  return vector
+
+
+KINDS = {
+    'rotation': Kind(
+        _rotation, 'image', 5.0, 180.0, 'frame', 'degrees either way'),
+    'shift': Kind(
+        _shift, 'image', 0.1, 1.0, 'episode', 'share of the size either way'),
+    'zoom': Kind(
+        _zoom, 'image', 0.2, 10.0, 'episode', 'at most 1 + this, in or out'),
+    'brightness': Kind(
+        _brightness, 'image', 0.2, 1.0, 'episode', 'share of white either way'),
+    'contrast': Kind(
+        _contrast, 'image', 0.25, 1.0, 'episode', 'share either way'),
+    'noise': Kind(
+        _noise, 'image', 0.05, 1.0, 'frame', 'std as a share of white'),
+    'blur': Kind(
+        _blur, 'image', 0.02, 1.0, 'frame', 'std as a share of the width'),
+    'occlusion': Kind(
+        _occlusion, 'image', 0.25, 1.0, 'episode', 'side as a share of ours'),
+    'sensor_noise': Kind(
+        _sensor_noise, 'vector', 0.1, 1e6, 'frame', "std in the sensor's unit"),
+    'sensor_scale': Kind(
+        _sensor_scale, 'vector', 0.2, 1e6, 'episode', 'share either way'),
+    'dead_sensor': Kind(
+        _dead_sensor, 'vector', 0.05, 1.0, 'episode',
+        'share of all numbers, rounded up'),
+}
+
+
+def check(kind, strength=None, per=None, fill='zero'):
+  """Checks the settings of `Perturbed` and fills in the defaults.
+
+  Args:
+    kind: str, a key of `KINDS`.
+    strength: float, in the kind's unit; None for its default.
+    per: str, 'frame' or 'episode'; None for the kind's default.
+    fill: str, what comes in at the edges, 'zero' or 'nearest'.
+
+  Returns:
+    dict of these four, complete.
+
+  Raises:
+    UsageError: if one of them cannot be.
+  """
+  if kind not in KINDS:
+    raise UsageError(
+        f'unknown perturbation {kind!r}: expected {", ".join(KINDS)}')
+  rule = KINDS[kind]
+  strength = rule.strength if strength is None else strength
+  per = rule.per if per is None else per
+  number = isinstance(strength, (int, float, np.number))
+  if not number or isinstance(strength, bool) or not (
+      0 <= strength <= rule.most):
+    raise UsageError(
+        f'the strength of {kind} is {strength!r}, but must be a number from 0 '
+        f'to {rule.most:g} ({rule.unit})')
+  if per not in PER:
+    raise UsageError(f'per is {per!r}, but must be frame or episode')
+  if fill not in FILL:
+    raise UsageError(f'fill is {fill!r}, but must be zero or nearest')
+  return {
+      'kind': kind, 'strength': float(strength), 'per': per, 'fill': fill}
+
+
+def kinds_for(obs_space):
+  """Lists the perturbations that change something.
+
+  Args:
+    obs_space: dict of gymnasium spaces.
+
+  Returns:
+    list of str, keys of `KINDS`.
+  """
+  of = {
+      'image': any(_is_image(x) for x in obs_space.values()),
+      'vector': any(_is_vector(k, x) for k, x in obs_space.items())}
+  return [k for k, v in KINDS.items() if of[v.of]]
+
+
+class Perturbed:
+  """Environment whose observations are all perturbed, the first one too.
+
+  All images of one frame are changed alike, and all numbers of the sensors
+  are taken together as one vector. Spaces and everything else are the inner
+  environment's.
+  """
+
+  def __init__(self, env, kind, strength=None, per=None, fill='zero', seed=0):
+    """Wraps an environment.
+
+    Args:
+      env: environment with upstream's interface.
+      kind: str, see `check`.
+      strength: float, see `check`; at 0 nothing changes.
+      per: str, whether random numbers are drawn anew for each 'frame' or for
+        each 'episode'.
+      fill: str, see `check`.
+      seed: int or sequence of ints, for the perturbation alone.
+
+    Raises:
+      UsageError: see `check`.
+    """
+    self._settings = check(kind, strength, per, fill)
+    self._env = env
+    self._random = np.random.default_rng(seed)
+    self._draw = None
+
+  def __getattr__(self, name):
+    if name.startswith('_'):
+      raise AttributeError(name)
+    return getattr(self._env, name)
+
+  def reset(self):
+    """Begins an episode.
+
+    Returns:
+      dict, the inner environment's observation, perturbed.
+    """
+    self._draw = None
+    return self._perturbed(self._env.reset())
+
+  def step(self, action):
+    """Takes an action.
+
+    Args:
+      action: dict, as the inner environment takes it.
+
+    Returns:
+      dict, the inner environment's observation, perturbed.
+    """
+    return self._perturbed(self._env.step(action))
+
+  def _perturbed(self, obs):
+    rule, strength = KINDS[self._settings['kind']], self._settings['strength']
+    if self._draw is None or self._settings['per'] == 'frame':
+      self._draw = self._random.integers(2 ** 63)
+    if not strength:
+      return obs
+    def apply(value):
+      # The same random numbers for every image of a frame or an episode.
+      return rule.apply(
+          value, strength, np.random.default_rng(self._draw),
+          self._settings['fill'])
+    if rule.of == 'image':
+      return {k: apply(v) if _is_image(v) else v for k, v in obs.items()}
+    keys = [k for k, v in obs.items() if _is_vector(k, v)]
+    parts = [np.asarray(obs[k]) for k in keys]
+    if not parts:
+      return obs
+    vector = apply(np.concatenate([x.reshape(-1) for x in parts]))
+    split = np.split(vector, np.cumsum([x.size for x in parts])[:-1])
+    return {**obs, **{
+        k: x.reshape(old.shape).astype(old.dtype)
+        for k, x, old in zip(keys, split, parts)}}
+
+
+def _is_image(value):
+  # An observation or its space.
+  return getattr(value, 'dtype', None) == np.uint8 and len(value.shape) == 3
+
+
+def _is_vector(key, value):
+  dtype = getattr(value, 'dtype', None)
+  return (
+      key != 'reward' and not key.startswith('log_') and dtype is not None
+      and np.issubdtype(dtype, np.floating) and len(value.shape) <= 1)

@@ -1,0 +1,238 @@
+"""Evaluates a trained agent, clean and under perturbations at test time only.
+
+Writes evaluation.json, robustness.png and, for agents that decode images, a
+video per kind: what the agent saw beside what its model makes of it.
+"""
+
+import json
+import pathlib
+import sys
+import time
+
+import numpy as np
+
+from ..config import load as config_lib
+from ..config import rules
+from ..envs import environments
+from ..envs import perturbations
+from ..envs import rendering
+from ..errors import UsageError
+from ..runs import files
+from . import pictures as evaluation_pictures
+
+SWEEP = (0.0, 1.0, 2.0, 3.0, 4.0)  # Times a kind's default strength.
+
+
+def add_arguments(parser):
+  """Declares the command line.
+
+  Args:
+    parser: argparse.ArgumentParser.
+  """
+  kinds = ', '.join(
+      f'{k} ({v.strength:g}: {v.unit})' for k, v in perturbations.KINDS.items())
+  of_frames = ', '.join(
+      k for k, v in perturbations.KINDS.items() if v.per == 'frame')
+  add = parser.add_argument
+  add('--logdir', required=True, help='folder of a run')
+  add('--checkpoint', default='latest',
+      help='latest, best, or an agent step that is still kept')
+  add('--episodes', type=int, default=10, help='per condition (default 10)')
+  add('--perturb', nargs='+', default=['all'], metavar='KIND',
+      help=f'all, none, or some of {kinds}')
+  add('--strength', type=float,
+      help='of the perturbation, instead of its default in brackets above')
+  add('--per', choices=perturbations.PER,
+      help=f'how often it is drawn (default: frame for {of_frames}; episode '
+      'for the others)')
+  add('--fill', choices=list(perturbations.FILL), default='zero',
+      help='what comes in at the edges of an image')
+  add('--sweep', action='store_true',
+      help='strengths from 0 to four times the default (rotation: 0 to 20)')
+  add('--seed', type=int, default=0, help='of initial states and perturbations')
+  add('--threads', type=int, default=0, help='CPU threads, 0: one per core')
+  add('--out', help='folder for the results (default: evaluation in the run)')
+
+
+def run(args):
+  """Evaluates and writes the results.
+
+  Args:
+    args: namespace of `add_arguments`.
+
+  Raises:
+    UsageError: if the run, its checkpoint or a perturbation cannot be used.
+  """
+  _check(args)
+  logdir = pathlib.Path(args.logdir)
+  config = config_lib.saved(logdir)
+  out = pathlib.Path(args.out or logdir / 'evaluation')
+  rendering.choose_backend(environments.renders(config))
+  from ..agent import tf_setup
+  from .load import (
+    load_trained,  # TensorFlow only comes now: mistakes answer at once.
+  )
+  tf_setup.configure(config.precision, args.threads, config.jit)
+  tf_setup.seed(args.seed)  # What is traced while loading keeps the seed.
+  trained = load_trained(logdir, args.checkpoint)
+  conditions = _conditions(args, trained)
+  files.folder(out)
+  print(
+      f'{config.task}, {config.method}, seed {config.seed}: '
+      f'{trained.checkpoint} at env step {trained.env_step:,}, '
+      f'{args.episodes} episodes in each of {len(conditions)} conditions.',
+      flush=True)
+  results = {
+      'task': config.task, 'method': config.method, 'seed': config.seed,
+      'checkpoint': args.checkpoint, 'env_step': trained.env_step,
+      'episodes': args.episodes, 'evaluation_seed': args.seed}
+  results['conditions'] = _earlier(out / 'evaluation.json', results)
+  written = ['evaluation.json', 'robustness.png']
+  clean: list = []
+  for condition in conditions:
+    result = None
+    if condition['strength'] or condition['kind'] == 'clean':
+      result = _evaluate(trained, condition, args)
+      returns = [round(float(x), 3) for x in result.returns]
+      clean = clean or returns
+    else:
+      returns = clean  # With the same initial states and noise.
+    _put(results['conditions'], {**condition, 'returns': returns})
+    if result and condition['kind'] == 'clean' and len(result.predicted):
+      results['value'] = _value(result)
+    # Each time: whatever ends this early leaves what was done.
+    files.save(out / 'evaluation.json', lambda f: f.write(
+        json.dumps(results, indent=1).encode()))
+    name = f'{condition["kind"]}.gif'
+    if result and condition['strength'] == _shown_strength(condition, args):
+      if evaluation_pictures.video(trained.agent, result, out / name):
+        written.append(name)
+  evaluation_pictures.draw(results, out / 'robustness.png')
+  if rules.decodes_nothing(config):
+    print('No videos: this agent decodes nothing.')
+  print(f'Results are in {out}: {", ".join(sorted(written))}')
+
+
+def _earlier(path, results):
+  # Conditions of the same agent that were evaluated before in the same way
+  # stay; an evaluation of another, or a damaged one, is put aside.
+  if not path.exists():
+    return []
+  step = 'damaged'
+  try:
+    before = json.loads(path.read_text('utf-8'))
+    conditions = before.pop('conditions')
+    before.pop('value', None)
+    if before == results and all(
+        _key(x) and x['returns'] and np.isfinite(np.mean(x['returns']))
+        for x in conditions):
+      return conditions
+    step = str(int(before['env_step']))
+  except (
+      OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError,
+      OverflowError):
+    pass
+  aside, number = path.with_name(f'evaluation_{step}.json'), 1
+  while aside.exists():
+    number += 1
+    aside = path.with_name(f'evaluation_{step}.{number}.json')
+  path.rename(aside)
+  print(f'An evaluation of another kind was there; it is now {aside}.')
+  return []
+
+
+def _key(condition):
+  return [condition[x] for x in ('kind', 'strength', 'per', 'fill')]
+
+
+def _put(conditions, new):
+  for index, old in enumerate(conditions):
+    if _key(old) == _key(new):
+      conditions[index] = new
+      return
+  conditions.append(new)
+
+
+def _check(args):
+  if args.episodes < 1:
+    raise UsageError(f'--episodes must be >= 1, but is {args.episodes}')
+  if args.threads < 0:
+    raise UsageError(f'--threads must be >= 0, but is {args.threads}')
+  if args.strength is not None and args.sweep:
+    raise UsageError('--strength and --sweep exclude each other')
+  for kind in args.perturb:
+    if kind not in ('all', 'none'):
+      perturbations.check(kind, args.strength, args.per, args.fill)
+
+
+def _conditions(args, trained):
+  encoder, spaces = trained.agent.wm.encoder, trained.agent.obs_space
+  seen = [*encoder.cnn_keys, *encoder.mlp_keys]
+  possible = perturbations.kinds_for({k: spaces[k] for k in seen})
+  kinds = possible if 'all' in args.perturb else [
+      x for x in args.perturb if x != 'none']
+  conditions = [{'kind': 'clean', 'strength': 0.0, 'per': '', 'fill': ''}]
+  for kind in dict.fromkeys(kinds):
+    if kind not in possible:
+      raise UsageError(
+          f'{kind} changes nothing here: this agent observes '
+          f'{", ".join(seen)}; choose from '
+          f'{", ".join(possible)}')
+    rule = perturbations.KINDS[kind]
+    strengths = [args.strength]
+    if args.sweep:
+      strengths = [min(x * rule.strength, rule.most) for x in SWEEP]
+    conditions += [
+        perturbations.check(kind, x, args.per, args.fill)
+        for x in dict.fromkeys(strengths)]
+  return conditions
+
+
+def _evaluate(trained, condition, args):
+  from ..agent import tf_setup
+  from . import rollout
+  # Every condition meets the same initial states, and the same noise in the
+  # agent's latents.
+  tf_setup.seed(args.seed)
+  perturb = None if condition['kind'] == 'clean' else condition
+  env, = environments.make_envs(
+      trained.config, 'eval', 1, args.seed + 5000, perturb)
+  name = evaluation_pictures.label(condition)
+  steps, shown = 0, time.time()
+
+  def on_step():
+    nonlocal steps, shown
+    steps += 1
+    if time.time() - shown > (0.5 if sys.stdout.isatty() else 30):
+      shown = time.time()
+      end = '\r' if sys.stdout.isatty() else '\n'
+      print(f'  {name}: step {steps:,}', end=end, flush=True)
+
+  try:
+    result = rollout.evaluate(trained.agent, env, args.episodes, on_step)
+  finally:
+    env.close()
+  returns = result.returns
+  print(
+      f'  {name}: return {returns.mean():.1f} +- '
+      f'{returns.std():.1f} (min {returns.min():.1f}, max {returns.max():.1f})',
+      flush=True)
+  return result
+
+
+def _value(result):
+  predicted, realised = result.predicted, result.realised
+  print(
+      f'  The critic predicts {predicted.mean():.1f} where the policy then '
+      f'got {realised.mean():.1f} (discounted).')
+  return {
+      'predicted': float(predicted.mean()), 'realised': float(realised.mean()),
+      'error': float(np.abs(predicted - realised).mean()),
+      'states': len(predicted)}
+
+
+def _shown_strength(condition, args):
+  # One video per kind, of a sweep the one at the default strength.
+  if args.strength is not None or condition['kind'] == 'clean':
+    return condition['strength']
+  return perturbations.KINDS[condition['kind']].strength

@@ -1,0 +1,155 @@
+"""Evaluation: the actor's mode in environments that learn nothing from it."""
+
+import collections
+
+import numpy as np
+import tensorflow as tf
+
+from .. import upstream
+from ..agent.extension import Extension
+
+# The part of a return that may be missing where the time limit cuts it off.
+MISSING = 0.1
+
+# returns: float64 [episodes], undiscounted. episode: the first one, a dict of
+# arrays [T + 1, ...]. feat: float32 [T, S + D], its posterior states.
+# predicted, realised: float64 [states], see `compared_values`; empty for an
+# agent without a critic of the environment's rewards, see `has_values`.
+Evaluation = collections.namedtuple(
+    'Evaluation', ['returns', 'episode', 'feat', 'predicted', 'realised'])
+
+
+def act(agent, mode):
+  """Turns an agent into the policy that upstream's Driver calls.
+
+  Args:
+    agent: upstream's Agent or a subclass.
+    mode: `eval` (the actor's mode, eval_noise) or `explore` (a sample,
+      expl_noise).
+
+  Returns:
+    function of (observations, state) to (outputs, state). It begins with an
+    explicit state of zeros, which is what upstream makes of None, so that
+    one trace serves the first step and the others.
+  """
+  def policy(obs, state):
+    if state is None:
+      count = len(obs['reward'])
+      action = np.zeros((count, *agent.act_space.shape), np.float32)
+      state = agent.wm.rssm.initial(count), action
+    return agent.policy(obs, state, mode=mode)
+  return policy
+
+
+def discounted_returns(rewards, discount):
+  """Sums of discounted rewards from each step on.
+
+  Args:
+    rewards: float [T].
+    discount: float in [0, 1], per agent step.
+
+  Returns:
+    float64 [T]; [t] is sum over k >= 0 of discount^k * rewards[t + k].
+  """
+  returns = np.zeros(len(rewards) + 1)
+  for step in reversed(range(len(rewards))):
+    returns[step] = rewards[step] + discount * returns[step + 1]
+  return returns[:-1]
+
+
+def compared_values(value, rewards, discount, terminal):
+  """Pairs the critic's values with the returns that then came.
+
+  The critic's value of a state includes the reward of arriving there, as in
+  upstream's targets. Where the time limit ends an episode the return lacks
+  what would have come, so only states count that have so many steps before
+  them that at most a tenth of the weight is missing.
+
+  Args:
+    value: float [T], of the states 0..T-1 of an episode.
+    rewards: float [T + 1], of the states 0..T; in the critic's units.
+    discount: float in [0, 1].
+    terminal: bool, whether state T ends the task and not just the time.
+
+  Returns:
+    float64 [n] predicted and float64 [n] realised, n <= T.
+  """
+  steps = len(value)
+  realised = discounted_returns(rewards, discount)[:steps]
+  missing = discount ** (steps + 1 - np.arange(steps, dtype=float))
+  counts = np.full(steps, True) if terminal else missing <= MISSING
+  return np.asarray(value, np.float64)[counts], realised[counts]
+
+
+def evaluate(agent, env, episodes, on_step=None):
+  """Runs whole episodes with the actor's mode, one environment at a time.
+
+  One at a time because the mode of upstream's tanh_normal is right for a
+  batch of one only (SPEC 2, note 5).
+
+  Args:
+    agent: upstream's Agent or a subclass.
+    env: environment in upstream's interface.
+    episodes: int >= 1.
+    on_step: function without arguments, called at each step, or None.
+
+  Returns:
+    Evaluation.
+  """
+  policy = act(agent, 'eval')
+  latents: list[dict] = []
+  done: list[tuple] = []
+
+  def remember(obs, state):
+    outputs, state = policy(obs, state)
+    latents.append(state[0])
+    return outputs, state
+
+  def on_episode(episode):
+    feat = np.concatenate(
+        [agent.wm.rssm.get_feat(x).numpy() for x in latents])
+    latents.clear()
+    pairs = _values(agent, feat, episode)
+    returns = episode['reward'].astype(np.float64).sum()
+    # Episodes of images are large; the first one is enough to be shown.
+    done.append((returns, *pairs, *([] if done else [episode, feat])))
+
+  driver = upstream.common.Driver([env])
+  driver.on_episode(on_episode)
+  if on_step:
+    driver.on_step(lambda transition, worker: on_step())
+  driver(remember, episodes=episodes)
+  return Evaluation(
+      np.array([x[0] for x in done]), *done[0][3:],
+      *(np.concatenate([x[i] for x in done]) for i in (1, 2)))
+
+
+def has_values(behavior):
+  """Tells whether a critic predicts the returns that evaluation finds.
+
+  Args:
+    behavior: upstream's ActorCritic or a subclass.
+
+  Returns:
+    bool; False if the agent's method trains no critic (without an actor there
+    is none either), or rewards imagined states with more than the environment
+    does.
+  """
+  if {'actor', 'critic'} & getattr(behavior, 'unused', frozenset()):
+    return False
+  return all(
+      type(x).reward is Extension.reward
+      and type(x).target is Extension.target
+      for x in getattr(behavior, 'extensions', ()))
+
+
+def _values(agent, feat, episode):
+  config, behavior = agent.config, agent._task_behavior
+  if not has_values(behavior):
+    return np.zeros(0), np.zeros(0)
+  value = behavior.critic(tf.constant(feat)).mode().numpy()
+  clip: dict = {'identity': lambda x: x, 'sign': np.sign, 'tanh': np.tanh}
+  rewards = clip[config.clip_rewards](episode['reward'])
+  rewards = behavior.rewnorm.transform(rewards.astype(np.float32)).numpy()
+  return compared_values(
+      value, rewards, config.discount, bool(episode['is_terminal'][-1]))

@@ -1,0 +1,202 @@
+"""R2S2: the constraint that keeps the decoder steady under latent noise.
+
+Shapes: B batch, L chunk length, S stochastic size, D deterministic size.
+Real states s, h are disturbed by Gaussian noise, and the decoder is asked to
+say much the same of both:
+
+  h' = h + sigma_h * eps            s' = s + sigma_s * eps
+  o  = mean of decoder(s, h)        o' = mean of decoder(s', h')
+  KL = 0.5 * sum over outputs (o' - o)^2        two unit-variance Gaussians
+  loss += cst_scale * mean over B, L of max(0, KL - cst_delta)
+"""
+
+import tensorflow as tf
+
+from .. import upstream
+from ..agent.extension import Extension
+
+
+def disturb(stoch, deter, sigma_s, sigma_h):
+  """Adds Gaussian noise to a latent state (R2S2's h', s').
+
+  Args:
+    stoch: float tensor [..., S].
+    deter: float tensor [..., D].
+    sigma_s: float, standard deviation of the noise on stoch.
+    sigma_h: float, standard deviation of the noise on deter.
+
+  Returns:
+    The two disturbed tensors, in the shapes and dtypes of the originals.
+  """
+  return noisy(stoch, sigma_s), noisy(deter, sigma_h)
+
+
+def noisy(value, sigma):
+  """Adds Gaussian noise, drawn and added in float32.
+
+  Args:
+    value: float tensor.
+    sigma: float, standard deviation.
+
+  Returns:
+    tensor of the same shape and dtype.
+  """
+  full = tf.cast(value, tf.float32)
+  full += sigma * tf.random.normal(tf.shape(full))
+  return tf.cast(full, value.dtype)
+
+
+def decoding_kl(clean, noisy, batch_dims=2):
+  """KL between unit-variance Gaussians around two decodings.
+
+  Args:
+    clean: dict of float tensors [B, L, ...], decoder means o.
+    noisy: dict of the same, decoder means o'.
+    batch_dims: int, number of leading dimensions that are kept.
+
+  Returns:
+    float32 [B, L], nats: 0.5 * (o' - o)^2 summed over all that a key decodes
+    and over the keys.
+  """
+  total = 0.0
+  for key, mean in clean.items():
+    error = tf.cast(noisy[key], tf.float32) - tf.cast(mean, tf.float32)
+    axes = list(range(batch_dims, len(error.shape)))
+    total += 0.5 * tf.reduce_sum(tf.square(error), axes)
+  return total
+
+
+def hinge(kl, delta):
+  """The constraint: what the KL exceeds its margin by.
+
+  Args:
+    kl: float32 [B, L], nats.
+    delta: float, margin in nats. No gradient below it.
+
+  Returns:
+    float32 scalar, mean over B and L of max(0, kl - delta), and float32
+    scalar in [0, 1], the share of states above the margin.
+  """
+  loss = tf.reduce_mean(tf.maximum(0.0, kl - delta))
+  active = tf.reduce_mean(tf.cast(kl > delta, tf.float32))
+  return loss, active
+
+
+def share(count, fraction):
+  """Draws a random share of states without replacement.
+
+  Args:
+    count: int, number of states.
+    fraction: float in (0, 1].
+
+  Returns:
+    int32 [max(1, round(fraction * count))], distinct, in [0, count).
+  """
+  size = max(1, round(fraction * count))
+  return tf.random.shuffle(tf.range(count))[:size]
+
+
+class _Last:
+  """Holds a decoding for its reader; a plain object, so never a variable."""
+
+  dists: dict = {}
+
+
+class RememberingDecoder(upstream.common.Decoder):
+  """Upstream's decoder, whose latest output can be read again.
+
+  Upstream's `WorldModel.loss` decodes the clean states for the likelihood and
+  keeps the result to itself. A second clean decode would cost a third of the
+  update, so the first one is kept here.
+  """
+
+  def __init__(self, *args, **kwargs):
+    super().__init__(*args, **kwargs)
+    self._last = _Last()
+
+  def __call__(self, features):
+    """Decodes and remembers.
+
+    Args:
+      features: float tensor [..., S + D].
+
+    Returns:
+      dict of distributions, as upstream's.
+    """
+    dists = super().__call__(features)
+    # The means are left to the reader: with the constraint off, the graph
+    # stays upstream's.
+    self._last.dists = dists
+    return dists
+
+  def take(self):
+    """Hands out the means of the latest call, once.
+
+    Returns:
+      dict of float tensors [..., *shape of the key].
+    """
+    dists, self._last.dists = self._last.dists, {}
+    return {k: v.mean() for k, v in dists.items()}
+
+
+class DecodingConstraint(Extension):
+  """The constraint as a term of the world model's loss."""
+
+  classes = {'Decoder': RememberingDecoder}
+
+  def model_loss(self, model, data, outs):
+    """The scaled constraint for the states that were just decoded.
+
+    With `cst_fraction` below 1 a random share of the B L states is disturbed
+    and decoded; the mean over them estimates the mean over all, unbiased.
+
+    Args:
+      model: the WorldModel, whose decoder was called on outs['feat'] last.
+      data: unused.
+      outs: dict with `post`, posterior tensors [B, L, ...] with stoch and
+        deter; the gradient runs through the clean and the noisy decoding.
+
+    Returns:
+      float32 scalar, and a dict of scalar metrics.
+    """
+    idm, decoder = self.config.idm, model.heads['decoder']
+    clean = decoder.take()
+    post = {k: outs['post'][k] for k in ('stoch', 'deter')}
+    if idm.cst_fraction < 1:
+      batch, length = post['deter'].shape[:2]
+      some = share(batch * length, idm.cst_fraction)
+      pick = lambda x: tf.gather(tf.reshape(x, [-1, *x.shape[2:]]), some)[None]
+      clean, post = ({k: pick(v) for k, v in x.items()} for x in (clean, post))
+    decoder(model.rssm.get_feat(self.disturbed(post)))
+    loss, metrics = self.penalty(clean, decoder.take())
+    metrics['idm_cst_loss'] = loss
+    return idm.cst_scale * loss, metrics
+
+  def disturbed(self, post):
+    """Puts noise on the states.
+
+    Args:
+      post: dict of stoch [B, L, S] and deter [B, L, D].
+
+    Returns:
+      dict of the same.
+    """
+    idm = self.config.idm
+    stoch, deter = disturb(
+        post['stoch'], post['deter'], idm.sigma_s, idm.sigma_h)
+    return {'stoch': stoch, 'deter': deter}
+
+  def penalty(self, clean, noisy):
+    """Asks both decodings to be much the same.
+
+    Args:
+      clean: dict of float tensors [B, L, ...], decoder means o.
+      noisy: dict of the same, decoder means o'.
+
+    Returns:
+      float32 scalar, and a dict of scalar metrics.
+    """
+    kl = decoding_kl(clean, noisy)
+    tf.debugging.assert_shapes([(kl, ('B', 'L'))])
+    loss, active = hinge(kl, self.config.idm.cst_delta)
+    return loss, {'idm_kl': tf.reduce_mean(kl), 'idm_kl_active': active}

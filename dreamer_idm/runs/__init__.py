@@ -1,0 +1,1 @@
+"""The folder of a run: what is in it, and how it stays whole."""

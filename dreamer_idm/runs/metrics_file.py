@@ -1,0 +1,53 @@
+"""Reading what a run measured: its metrics.jsonl."""
+
+import json
+
+import numpy as np
+
+
+def read(logdir, keys=()):
+  """Reads a run's metrics.
+
+  Args:
+    logdir: pathlib.Path of the run.
+    keys: collection of str, all that is wanted of the rows, which are large
+      in a long run; none: everything.
+
+  Returns:
+    list of dicts, one per line of metrics.jsonl that is whole and has a
+    number as its `step`, finite and not negative, and any of the keys.
+  """
+  rows: list = []
+  path = logdir / 'metrics.jsonl'
+  if not path.exists():
+    return rows
+  with path.open(encoding='utf-8', errors='replace') as file:
+    for line in file:
+      try:
+        row = json.loads(line)
+      except (ValueError, RecursionError):
+        continue  # The last line of a killed run may be cut off.
+      step = row.get('step') if isinstance(row, dict) else None
+      if not isinstance(step, (int, float)) or not 0 <= step < 2 ** 63:
+        continue
+      if keys:
+        row = {k: row[k] for k in ('step', *keys) if k in row}
+      if len(row) > 1 or not keys:
+        rows.append(row)
+  return rows
+
+
+def series(rows, key):
+  """Picks one metric out of a run's rows.
+
+  Args:
+    rows: list of dicts from `read`.
+    key: str, the metric's name.
+
+  Returns:
+    float arrays [n], env steps and values; of two rows at the same step, the
+    later one counts.
+  """
+  found = {r['step']: r[key] for r in rows if key in r}
+  steps = sorted(found)
+  return np.array(steps, float), np.array([found[s] for s in steps], float)

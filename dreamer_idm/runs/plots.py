@@ -1,0 +1,105 @@
+"""Pictures of one run: learning curve, reconstructions, the policy's video."""
+
+
+import matplotlib
+import numpy as np
+from PIL import Image
+
+from ..patches import gif
+from . import files
+from . import metrics_file
+
+RETURNS = (
+    'train_return', 'eval_return', 'eval_return_std', 'eval_rotated_return')
+
+
+def learning_curve(runs, path, title):
+  """Draws returns over env steps, clean and rotated.
+
+  Args:
+    runs: dict of label -> pathlib.Path of a run.
+    path: pathlib.Path of the PNG; replaced as a whole.
+    title: str.
+  """
+  matplotlib.use('Agg')
+  from matplotlib import pyplot as plt
+  figure, axes = plt.subplots(figsize=(6.4, 4), layout='constrained')
+  returns: list = []
+  colors = plt.rcParams['axes.prop_cycle'].by_key()['color']
+  for color, (label, logdir) in zip(colors, runs.items()):
+    rows = metrics_file.read(logdir, RETURNS)
+    steps, values = metrics_file.series(rows, 'train_return')
+    returns.extend(values)
+    axes.plot(steps, values, color=color, alpha=0.25, lw=1)
+    for key, name, style in [
+        ('eval_return', 'clean', '-'), ('eval_rotated_return', 'rotated', ':')]:
+      steps, values = metrics_file.series(rows, key)
+      if not len(steps):
+        continue
+      returns.extend(values)
+      axes.plot(
+          steps, values, style, color=color, marker='o', ms=3,
+          label=f'{label}, {name}')
+      _, std = metrics_file.series(rows, key + '_std')
+      if key == 'eval_return' and len(std) == len(values):
+        axes.fill_between(
+            steps, values - std, values + std, color=color, alpha=0.12, lw=0)
+  axes.set(xlabel='env steps', ylabel='episode return', title=title)
+  from_zero(axes, returns)
+  axes.grid(alpha=0.3)
+  if axes.get_legend_handles_labels()[0]:
+    axes.legend(frameon=False)
+  figure.text(
+      0.99, 0.005, 'faint: training episodes; band: std over eval episodes',
+      ha='right', va='bottom', fontsize=6, color='gray')
+  files.save(path, lambda f: figure.savefig(f, format='png', dpi=130))
+  plt.close(figure)
+
+
+def from_zero(axes, values):
+  """Lets an axis begin at zero, if none of the values is negative.
+
+  Args:
+    axes: matplotlib Axes; bands and bars of spread in it do not count.
+    values: array of float, what is drawn.
+  """
+  if np.size(values) and np.nanmin(values) >= 0:
+    axes.set_ylim(bottom=0)
+
+
+def reconstruction(video, path, size, sequences=2, every=5, scale=2):
+  """Lays out an open-loop prediction as a strip of frames.
+
+  Args:
+    video: float [T, 3 * h, n * w, C] in [0, 1], upstream's `video_pred`:
+      truth above model above error, n sequences side by side. Its first five
+      frames are reconstructed, the others predicted from actions alone.
+    path: pathlib.Path of the PNG; replaced as a whole.
+    size: (h, w) of one frame.
+    sequences: int, how many sequences are shown.
+    every: int, time steps between two columns.
+    scale: int, enlargement.
+  """
+  height, width = 3 * size[0], size[1]
+  strips = []
+  for index in range(min(sequences, video.shape[2] // width)):
+    frames = video[::every, :height, index * width:(index + 1) * width]
+    strips.append(np.concatenate(list(frames), 1))
+  image = np.clip(255 * np.concatenate(strips, 0), 0, 255).astype(np.uint8)
+  image = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
+  image = image.resize(
+      (image.width * scale, image.height * scale), Image.Resampling.NEAREST)
+  files.save(path, lambda f: image.save(f, format='PNG'))
+
+
+def policy_video(frames, path, fps=25, scale=4):
+  """Writes an episode as a GIF.
+
+  Args:
+    frames: uint8 [T, h, w, C].
+    path: pathlib.Path of the GIF; replaced as a whole.
+    fps: float, frames per second.
+    scale: int, enlargement.
+  """
+  frames = frames.repeat(scale, 1).repeat(scale, 2)
+  files.save(path, lambda f: f.write(gif.encode_gif(frames, fps)))

@@ -1,0 +1,231 @@
+"""What a run writes down: metrics, videos, pictures, on upstream's logger."""
+
+import collections
+import contextlib
+import json
+import os
+import re
+
+import numpy as np
+
+from .. import upstream
+from ..runs import files
+from ..runs import metrics_file
+from ..runs import plots
+
+common = upstream.common
+REDUCTIONS = {
+    'sum': lambda x: x.sum(), 'mean': lambda x: x.mean(),
+    'max': lambda x: x.max(0).mean()}
+
+
+def rewind(logdir, env_step, size=None):
+  """Drops the metrics of what will be lived through again.
+
+  Args:
+    logdir: pathlib.Path of the run.
+    env_step: int, the environment step that the run goes on from.
+    size: int, bytes that the file had then; None if that is not known. It
+      tells apart rows of the same step from before and after.
+
+  Raises:
+    OSError: if it cannot be written; the file is then as it was.
+  """
+  path = logdir / 'metrics.jsonl'
+  if not path.exists():
+    return
+  if size is not None and _ends_a_line(path, size):
+    os.truncate(path, size)
+    return
+  # Somebody has edited it.
+  rows = [x for x in metrics_file.read(logdir) if x['step'] <= env_step]
+  text = ''.join(json.dumps(x) + '\n' for x in rows)
+  part = path.with_name(path.name + '.part')
+  part.write_text(text)
+  files.move(part, path)
+
+
+def _ends_a_line(path, size):
+  with path.open('rb') as file:
+    file.seek(max(0, size - 1))
+    return size == 0 or file.read(1) == b'\n'
+
+
+class _Dispensable:
+  """What may fail without ending a training; it is told of once."""
+
+  def __init__(self, note):
+    self._note, self._told = note, set()
+
+  @contextlib.contextmanager
+  def __call__(self, name):
+    try:
+      yield
+    except Exception as error:
+      if name not in self._told:
+        self._told.add(name)
+        words = ' '.join(str(error).split())[:200] or type(error).__name__
+        self._note(
+            f'{name} cannot be written ({words}); the training goes on '
+            'without.')
+
+  def output(self, output, name):
+    def write(summaries):
+      with self(name):
+        output(summaries)
+    return write
+
+
+class RunLog:
+  """metrics.jsonl, TensorBoard events and pictures in one logdir."""
+
+  def __init__(self, config, logdir, step, size=None, note=print):
+    """Opens the files, going on behind what is there.
+
+    Args:
+      config: upstream's Config with our keys.
+      logdir: pathlib.Path, existing.
+      step: upstream's Counter of agent steps, where the run starts from.
+      size: int, what `size` gave there, or None if that is not known.
+      note: function of str, told of what cannot be written.
+
+    Raises:
+      OSError: if metrics.jsonl cannot be written.
+    """
+    self._config, self._logdir, self._step = config, logdir, step
+    self._dispensable = _Dispensable(note)
+    self._metrics = collections.defaultdict(list)
+    repeat = config.action_repeat
+    rewind(logdir, int(step) * repeat, size)
+    self._logger = common.Logger(step, [
+        common.JSONLOutput(logdir),
+        self._dispensable.output(
+            common.TensorBoardOutput(str(logdir)), "TensorBoard's log"),
+    ], multiplier=repeat)
+
+  def size(self):
+    """Waits until metrics.jsonl is on the disk.
+
+    Returns:
+      int, its bytes.
+    """
+    path = self._logdir / 'metrics.jsonl'
+    if not path.exists():
+      return 0
+    files.sync(path)
+    return path.stat().st_size
+
+  def update(self, metrics):
+    """Collects an update's metrics until the next `write`.
+
+    Args:
+      metrics: dict of scalar tensors.
+    """
+    for key, value in metrics.items():
+      self._metrics[key].append(value)
+
+  @property
+  def pending(self):
+    """Whether updates wait for the next `write`."""
+    return bool(self._metrics)
+
+  def write(self, updates, fps=False, **numbers):
+    """Writes the means of what was collected.
+
+    A gradient that is not finite (float16's alone: other precisions stop at
+    it) is one that its optimizer skipped. It counts as `<name>_skipped` and is
+    left out of the mean.
+
+    Args:
+      updates: int, updates done so far.
+      fps: bool, whether to log the environment steps per second since the
+        last time.
+      **numbers: name -> number, further ones.
+    """
+    for name, values in self._metrics.items():
+      values = np.array(values, np.float64)
+      if name.endswith('_grad_norm') and not np.isfinite(values).all():
+        skipped = name.replace('_grad_norm', '_skipped')
+        self._logger.scalar(skipped, (~np.isfinite(values)).sum())
+        values = values[np.isfinite(values)]
+      if len(values):
+        self._logger.scalar(name, values.mean())
+    self._metrics.clear()
+    agent_step = int(self._step)
+    self._logger.scalar('env_step', agent_step * self._config.action_repeat)
+    self._logger.scalar('agent_step', agent_step)
+    self._logger.scalar('updates', updates)
+    self._logger.add(numbers)
+    self._logger.write(fps)
+
+  def episode(self, episode, stats):
+    """Writes a training episode, under upstream's names.
+
+    Args:
+      episode: dict of arrays [T + 1, ...].
+      stats: dict of numbers, the replay's.
+
+    Returns:
+      float, the undiscounted return.
+    """
+    score = episode['reward'].astype(np.float64).sum()
+    self._logger.scalar('train_return', score)
+    self._logger.scalar('train_length', len(episode['reward']) - 1)
+    for name, reduce in REDUCTIONS.items():
+      pattern = self._config[f'log_keys_{name}']
+      for key in episode:
+        if re.match(pattern, key):
+          self._logger.scalar(f'{name}_train_{key}', reduce(episode[key]))
+    self._logger.add(stats, prefix='train')
+    self._logger.write()
+    return score
+
+  def evaluation(self, name, result):
+    """Notes an evaluation; `write` writes it.
+
+    Args:
+      name: str, `eval` or `eval_rotated`.
+      result: evaluation.Evaluation.
+    """
+    episode = result.episode
+    self._logger.scalar(f'{name}_return', result.returns.mean())
+    self._logger.scalar(f'{name}_return_std', result.returns.std())
+    if len(result.predicted):
+      predicted, realised = result.predicted, result.realised
+      self._logger.scalar(f'{name}_value_predicted', predicted.mean())
+      self._logger.scalar(f'{name}_value_realised', realised.mean())
+      self._logger.scalar(
+          f'{name}_value_error', np.abs(predicted - realised).mean())
+    self._logger.scalar(f'{name}_length', len(episode['reward']) - 1)
+    for key in self._config.log_keys_video:
+      if key in episode:
+        self._logger.video(f'{name}_policy_{key}', episode[key])
+        if name == 'eval':
+          with self._dispensable('policy.gif'):
+            plots.policy_video(episode[key], self._logdir / 'policy.gif')
+
+  def forget_notes(self):
+    """Drops what was noted but not written: half an evaluation."""
+    self._logger._metrics.clear()
+
+  def report(self, videos):
+    """Notes the world model's open-loop predictions; `write` writes them.
+
+    Args:
+      videos: dict of float [T, 3 * h, n * w, C] in [0, 1], upstream's report.
+    """
+    for name, video in videos.items():
+      video = np.array(video).astype(np.float32)  # bfloat16 has no picture.
+      self._logger.video(f'train_{name}', video)
+      with self._dispensable(f'reconstruction_{name}.png'):
+        plots.reconstruction(
+            video, self._logdir / f'reconstruction_{name}.png',
+            self._config.render_size)
+
+  def curve(self):
+    """Draws the learning curve of what has been written."""
+    config = self._config
+    with self._dispensable('learning_curve.png'):
+      plots.learning_curve(
+          {config.method: self._logdir}, self._logdir / 'learning_curve.png',
+          f'{config.task}, seed {config.seed}')

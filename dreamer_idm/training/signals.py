@@ -1,0 +1,86 @@
+"""Leaving at the right time.
+
+Ctrl-C, SIGTERM (the goodbye of clusters) and SIGHUP (of terminals) end a run.
+Within `held` they wait for the next `allowed`, or for its end, so that a step
+is counted, stored and learned from as a whole or not at all.
+"""
+
+import contextlib
+import math
+import signal
+import time
+
+SIGNALS = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
+AGAIN = 5  # Seconds in which a second signal says nothing new.
+
+
+class _Signals:
+  # Process-wide, as handlers are.
+  held = False
+  pending = False
+  left = -math.inf
+
+
+def listen():
+  """Lets the signals raise KeyboardInterrupt, where they may.
+
+  A second one within a few seconds is ignored: a cluster may tell every
+  process, and a parent its children once more, while the first one is about
+  to save.
+  """
+  for signum in SIGNALS:
+    # Whoever started this with nohup wants no SIGHUP.
+    if signal.getsignal(signum) != signal.SIG_IGN or signum == signal.SIGINT:
+      signal.signal(signum, _on_signal)
+
+
+def _on_signal(signum, frame):
+  _Signals.pending = True
+  if not _Signals.held:
+    _leave()
+
+
+def _leave():
+  if _Signals.pending:
+    _Signals.pending = False
+    now = time.monotonic()
+    if now - _Signals.left > AGAIN:
+      _Signals.left = now
+      raise KeyboardInterrupt
+
+
+@contextlib.contextmanager
+def held():
+  """Context that is interrupted at its end only, or where it is `allowed`."""
+  with _switched(True):
+    yield
+  if not _Signals.held:
+    _leave()
+
+
+@contextlib.contextmanager
+def allowed():
+  """Context within `held` that may be interrupted anywhere."""
+  with _switched(False):
+    _leave()
+    yield
+
+
+@contextlib.contextmanager
+def _switched(value):
+  before, _Signals.held = _Signals.held, value
+  try:
+    yield
+  finally:
+    _Signals.held = before
+
+
+@contextlib.contextmanager
+def undisturbed():
+  """Context in which Ctrl-C and SIGTERM are ignored, for the last save."""
+  before = [signal.signal(x, signal.SIG_IGN) for x in SIGNALS]
+  try:
+    yield
+  finally:
+    for signum, handler in zip(SIGNALS, before):
+      signal.signal(signum, handler)

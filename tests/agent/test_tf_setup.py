@@ -1,0 +1,35 @@
+import random
+
+import numpy as np
+import tensorflow as tf
+
+from dreamer_idm.agent import tf_setup
+
+
+def draws(*args):
+  tf_setup.seed(*args)
+  return random.random(), np.random.rand(), float(tf.random.normal(()))
+
+
+def test_one_seed_settles_python_numpy_and_tensorflow():
+  assert draws(3) == draws(3)
+  for one, other in zip(draws(3), draws(4), strict=True):
+    assert one != other
+
+
+def test_a_resumed_process_does_not_repeat_the_noise_of_the_first():
+  for one, other in zip(draws(3, 0), draws(3, 500), strict=True):
+    assert one != other
+
+
+def test_precision_follows_the_device_unless_it_is_given():
+  gpus = tf.config.list_physical_devices('GPU')
+  policy = tf.keras.mixed_precision.global_policy
+  try:
+    assert tf_setup.configure('auto') == gpus
+    assert policy().compute_dtype == ('float16' if gpus else 'float32')
+    tf_setup.configure('16')
+    assert policy().compute_dtype == 'float16'
+  finally:
+    tf_setup.configure('32')
+  assert policy().compute_dtype == 'float32'

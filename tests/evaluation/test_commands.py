@@ -1,0 +1,379 @@
+"""evaluate and reconstruct on runs that were really trained, if briefly."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from conftest import ROOT
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
+from PIL import Image
+
+from dreamer_idm import __main__
+from dreamer_idm.evaluation import evaluate
+from dreamer_idm.evaluation import pictures as evaluation_pictures
+from dreamer_idm.runs import files
+from dreamer_idm.runs import plots
+
+BRIEF = [
+    '--steps', '70', '--prefill', '60', '--pretrain', '1', '--time_limit', '60',
+    '--eval_every', '1000', '--replay.minlen', '8', '--threads', '1',
+    '--imag_horizon', '5']
+
+
+def python(*argv):
+  return subprocess.run(
+      [sys.executable, *argv], capture_output=True, text=True, timeout=600,
+      check=False, cwd=ROOT)
+
+
+def command(*argv):
+  return python('-m', 'dreamer_idm', *map(str, argv))
+
+
+@pytest.fixture
+def here(capfd):
+  """Runs a command in this process, which saves loading TensorFlow."""
+  def run(*argv):
+    capfd.readouterr()
+    code = __main__.main([str(x) for x in argv])
+    return subprocess.CompletedProcess(argv, code, *capfd.readouterr())
+  return run
+
+
+@pytest.fixture(scope='module')
+def runs(tmp_path_factory):
+  """Short runs: dreamer and idm from pixels, idm from vectors."""
+  folder = tmp_path_factory.mktemp('trained')
+  for name, presets in (
+      ('dreamer', ['cpu', 'debug']), ('idm', ['cpu', 'idm', 'debug']),
+      ('vector', ['cpu_proprio', 'idm', 'debug'])):
+    done = python(
+        'run.py', '--configs', *presets, *BRIEF, '--logdir',
+        str(folder / name))
+    assert done.returncode == 0, done.stdout + done.stderr
+  return folder
+
+
+def one_line(done, *parts):
+  assert done.returncode == 2, done.stdout + done.stderr
+  assert done.stderr.startswith('error: ') and done.stderr.count('\n') == 1
+  for part in parts:
+    assert part in done.stderr, done.stderr
+
+
+# What is trained without images has none.
+
+
+def test_vector_runs_store_and_render_no_frames(runs):
+  episodes = list((runs / 'vector' / 'train_episodes').glob('*.npz'))
+  assert episodes
+  with np.load(episodes[0]) as episode:
+    assert 'image' not in episode and 'position' in episode
+  assert not list((runs / 'vector').glob('*.gif'))
+
+
+# evaluate
+
+
+def test_evaluate_writes_numbers_figure_and_videos(runs, tmp_path):
+  done = command(
+      'evaluate', '--logdir', runs / 'idm', '--episodes', 2, '--out', tmp_path,
+      '--perturb', 'rotation', 'noise')
+  assert done.returncode == 0 and done.stderr == '', done.stderr
+  assert sorted(x.name for x in tmp_path.iterdir()) == [
+      'clean.gif', 'evaluation.json', 'noise.gif', 'robustness.png',
+      'rotation.gif']
+  result = json.loads((tmp_path / 'evaluation.json').read_text())
+  assert result['task'] == 'dmc_cheetah_run' and result['method'] == 'idm'
+  assert result['env_step'] == 280 and result['episodes'] == 2
+  assert [(x['kind'], x['strength'], x['per']) for x in result['conditions']
+      ] == [('clean', 0, ''), ('rotation', 5, 'frame'), ('noise', .05, 'frame')]
+  assert all(len(x['returns']) == 2 for x in result['conditions'])
+  with Image.open(tmp_path / 'rotation.gif') as gif:
+    # 60 frames of what it saw beside what it made of it, each 32x32, enlarged.
+    assert gif.n_frames == 60 and gif.size == (2 * 4 * 32, 4 * 32)
+
+
+def test_evaluating_again_gives_the_same_numbers(here, runs, tmp_path):
+  results = []
+  for name, out in (('idm', tmp_path / 'a'), ('idm', tmp_path / 'b')):
+    done = here(
+        'evaluate', '--logdir', runs / name, '--episodes', 1, '--out', out,
+        '--perturb', 'rotation', '--strength', 20, '--per', 'episode')
+    assert done.returncode == 0, done.stderr
+    results.append(json.loads((out / 'evaluation.json').read_text()))
+  assert results[0] == results[1]
+  assert results[0]['conditions'][1]['strength'] == 20
+  assert results[0]['conditions'][1]['per'] == 'episode'
+
+
+def test_evaluations_add_up_and_those_of_another_kind_stay(
+    here, runs, tmp_path):
+  def evaluate(episodes, *words):
+    done = here(
+        'evaluate', '--logdir', runs / 'vector', '--episodes', episodes,
+        '--out', tmp_path, '--perturb', *words)
+    assert done.returncode == 0, done.stderr
+    result = json.loads((tmp_path / 'evaluation.json').read_text())
+    return done.stdout, {
+        x['kind']: x['returns'] for x in result['conditions']}
+  _, first = evaluate(1, 'dead_sensor')
+  _, both = evaluate(1, 'sensor_noise')
+  assert list(both) == ['clean', 'dead_sensor', 'sensor_noise']
+  assert both['dead_sensor'] == first['dead_sensor']
+  out, other = evaluate(2, 'sensor_noise', '--strength', '0')
+  assert list(other) == ['clean', 'sensor_noise']
+  assert other['sensor_noise'] == other['clean'], 'strength 0 is clean'
+  aside, = tmp_path.glob('evaluation_*.json')
+  assert str(aside) in out
+  assert len(json.loads(aside.read_text())['conditions']) == 3
+
+
+@pytest.mark.parametrize('content', [
+    b'[]', b'null', b'\xff', b'{"conditions": 3}', b'{"conditions": [{}]}',
+    b'[' * 100_000])
+def test_no_earlier_evaluation_is_overwritten(tmp_path, content):
+  path = tmp_path / 'evaluation.json'
+  settings = {'env_step': 100, 'episodes': 2}
+  condition = {
+      'kind': 'clean', 'strength': 0.0, 'per': '', 'fill': '',
+      'returns': [1.0, 2.0]}
+  whole = json.dumps({**settings, 'conditions': [condition], 'value': {}})
+  for number in range(3):
+    path.write_text(whole)
+    assert evaluate._earlier(path, settings) == [condition]
+    assert evaluate._earlier(path, {**settings, 'episodes': 9}) == []
+    assert len(list(tmp_path.glob('evaluation_100*.json'))) == number + 1
+  path.write_bytes(content)
+  assert evaluate._earlier(path, settings) == []
+  aside, = tmp_path.glob('evaluation_damaged*')
+  assert aside.read_bytes() == content and not path.exists()
+  for bad in ({'returns': []}, {'returns': 'x'}, {'returns': [[1], [1, 2]]}):
+    path.write_text(json.dumps(
+        {**settings, 'conditions': [{**condition, **bad}]}))
+    assert evaluate._earlier(path, settings) == []
+
+
+def test_perturbations_of_the_same_kind_have_panels_of_their_own(
+    tmp_path, monkeypatch):
+  shown = []
+  monkeypatch.setattr(files, 'save', lambda path, write: shown.extend(
+      [x.get_xlabel() for x in plt.gcf().axes]))
+  def condition(strength, fill):
+    return {'kind': 'rotation', 'strength': strength, 'per': 'frame',
+            'fill': fill, 'returns': [1.0, 2.0]}
+  several = [condition(x, y) for x in (0.0, 5.0) for y in ('zero', 'nearest')]
+  clean = {'kind': 'clean', 'strength': 0.0, 'per': '', 'fill': '',
+           'returns': [3.0]}
+  about = {'task': 't', 'method': 'idm', 'seed': 0, 'env_step': 1,
+           'episodes': 2}
+  evaluation_pictures.draw(
+      {**about, 'conditions': [clean, *several]}, tmp_path / 'a.png')
+  evaluation_pictures.draw(
+      {**about, 'conditions': [clean, *several[::2]]}, tmp_path / 'a.png')
+  assert [x.partition('\n')[0] for x in shown] == [
+      'rotation (fill zero)', 'rotation (fill nearest)', 'rotation']
+
+
+def test_sweep_goes_to_four_times_the_default_and_takes_vectors(here, runs):
+  done = here(
+      'evaluate', '--logdir', runs / 'vector', '--episodes', 1, '--sweep',
+      '--checkpoint', 'best')
+  assert done.returncode == 0, done.stderr
+  folder = runs / 'vector' / 'evaluation'
+  assert sorted(x.name for x in folder.iterdir()) == [
+      'evaluation.json', 'robustness.png']
+  found = json.loads((folder / 'evaluation.json').read_text())['conditions']
+  for kind in ('sensor_noise', 'sensor_scale', 'dead_sensor'):
+    first = next(x['returns'] for x in found)
+    mine = [x for x in found if x['kind'] == kind]
+    strengths = [x['strength'] for x in mine]
+    np.testing.assert_allclose(
+        strengths, np.arange(5) * strengths[1], rtol=1e-6)
+    assert mine[0]['returns'] == first, 'strength 0 changes nothing'
+  assert {x['kind'] for x in found[1:]} == {
+      'sensor_noise', 'sensor_scale', 'dead_sensor'}
+
+
+@pytest.mark.parametrize('arguments, parts', [
+    (['--perturb', 'wind'], ["unknown perturbation 'wind'", 'rotation']),
+    (['--perturb', 'dead_sensor'], ['changes nothing here', 'image']),
+    (['--checkpoint', '7'], ['no checkpoint 7', '70', 'latest', 'best']),
+    (['--episodes', '0'], ['--episodes must be >= 1']),
+    (['--episodes', 'x'], ["invalid int value: 'x'"]),
+    (['--strength', '5', '--sweep'], ['exclude each other']),
+    (['--perturb', 'rotation', '--strength', '-5'], ['0 to 180']),
+    (['--per', 'day'], ['frame', 'episode']),
+    (['--speed', '3'], ['--speed', '--help'])])
+def test_bad_evaluations_are_one_line(here, runs, arguments, parts):
+  before = sorted((runs / 'idm').rglob('*'))
+  one_line(
+      here('evaluate', '--logdir', runs / 'idm', *arguments), *parts)
+  assert sorted((runs / 'idm').rglob('*')) == before
+
+
+def test_folders_that_are_no_trained_run_are_one_line(here, runs, tmp_path):
+  one_line(
+      here('evaluate', '--logdir', tmp_path), 'is no run', 'config.yaml')
+  shutil.copy(runs / 'idm' / 'config.yaml', tmp_path)
+  one_line(
+      here('evaluate', '--logdir', tmp_path), 'no checkpoint latest',
+      'none yet')
+  (tmp_path / 'config.yaml').write_text('task: [')
+  one_line(here('evaluate', '--logdir', tmp_path), 'cannot read')
+  one_line(here('evaluate'), '--logdir')
+
+
+def test_a_damaged_checkpoint_is_one_line(here, runs, tmp_path):
+  copy = tmp_path / 'run'
+  shutil.copytree(runs / 'idm', copy)
+  for path in (copy / 'checkpoints' / 'latest').glob('*.data*'):
+    path.write_bytes(path.read_bytes()[:100])
+  one_line(
+      here('evaluate', '--logdir', copy, '--perturb', 'none'), 'damaged')
+
+
+@pytest.mark.parametrize('old, new', [
+    ('layers: 3', 'layers: 4'), ('units: 16', 'units: 24')])
+def test_networks_that_are_not_the_checkpoints_are_one_line(
+    here, runs, tmp_path, old, new):
+  shutil.copytree(runs / 'vector', tmp_path / 'run')
+  path = tmp_path / 'run' / 'config.yaml'
+  text = path.read_text()
+  assert old in text
+  path.write_text(text.replace(old, new))
+  one_line(
+      here('evaluate', '--logdir', tmp_path / 'run'), 'has not the networks')
+
+
+def test_axes_begin_at_zero_unless_returns_are_negative():
+  for values, low in ([3, 5], 0), ([-3, 5], -3):
+    axes = Figure().subplots()
+    axes.plot(values)
+    plots.from_zero(axes, values)
+    assert (axes.get_ylim()[0] == 0) == (low == 0)
+    assert axes.get_ylim()[0] <= low
+
+
+def test_an_unwritable_folder_is_one_line(here, runs, tmp_path):
+  (tmp_path / 'file').write_text('')
+  one_line(here(
+      'evaluate', '--logdir', runs / 'idm', '--out', tmp_path / 'file' / 'x'),
+      'cannot write', '--out')
+
+
+def test_conditions_are_named():
+  label = evaluation_pictures.label
+  assert label({'kind': 'clean', 'strength': 0.0}) == 'clean'
+  assert label({'kind': 'shift', 'strength': .1}) == 'shift 0.1'
+
+
+# reconstruct
+
+
+def test_reconstruct_compares_decoders(runs, tmp_path):
+  done = command(
+      'reconstruct', runs / 'dreamer', runs / 'idm', '--out', tmp_path,
+      '--frames', 20)
+  assert done.returncode == 0 and done.stderr == '', done.stderr
+  assert sorted(x.name for x in tmp_path.iterdir()) == [
+      'drift.json', 'drift.png', 'figure1.png']
+  result = json.loads((tmp_path / 'drift.json').read_text())
+  np.testing.assert_allclose(result['sigma'], np.arange(11) / 10)
+  assert [x['label'] for x in result['runs']] == ['dreamer', 'idm']
+  for drift in result['runs']:
+    assert drift['kl'][0] == drift['pixel_error'][0] == 0
+    assert drift['kl'][-1] > drift['kl'][1] > 0
+    # One state's KL is half the squares of its 32 * 32 * 3 outputs.
+    assert drift['pixel_error'][-1] <= np.sqrt(
+        2 * drift['kl'][-1] / 3072) * 1.001
+  for name in ('drift.png', 'figure1.png'):
+    assert np.array(Image.open(tmp_path / name).convert('L')).std() > 10
+
+
+def test_drift_is_what_numpy_makes_of_the_decodings(runs, tmp_path):
+  script = tmp_path / 'script.py'
+  script.write_text("""
+import sys
+import numpy as np
+from dreamer_idm.evaluation.load import load_trained
+from dreamer_idm.evaluation import reconstruct
+import tensorflow as tf
+tf.config.run_functions_eagerly(True)
+wm = load_trained(sys.argv[1]).agent.wm
+stoch, deter = tf.random.normal((6, 8)), tf.random.normal((6, 16))
+tf.random.set_seed(3)
+result = reconstruct.measure(wm, stoch, deter, [0.5], 1)
+tf.random.set_seed(3)
+noise = [tf.random.normal(x.shape) for x in (stoch, deter)]
+def decode(s, h):
+  return wm.heads['decoder'](tf.concat([s, h], -1))['image'].mean().numpy()
+change = decode(stoch + .5 * noise[0], deter + .5 * noise[1]) - decode(
+    stoch, deter)
+square = (change ** 2).reshape(6, -1)
+np.testing.assert_allclose(result['kl'], [.5 * square.sum(1).mean()], rtol=1e-4)
+np.testing.assert_allclose(
+    result['pixel_error'], [np.sqrt(square.mean(1)).mean()], rtol=1e-4)
+""")
+  done = subprocess.run(
+      [sys.executable, str(script), str(runs / 'idm')], capture_output=True,
+      text=True, check=False, env={**os.environ, 'PYTHONPATH': str(ROOT)})
+  assert done.returncode == 0, done.stderr[-2000:]
+
+
+def test_vectors_have_a_drift_but_no_figure(here, runs, tmp_path):
+  done = here('reconstruct', runs / 'vector', '--out', tmp_path)
+  assert done.returncode == 0 and done.stderr == '', done.stderr
+  assert sorted(x.name for x in tmp_path.iterdir()) == [
+      'drift.json', 'drift.png']
+
+
+@pytest.mark.parametrize('arguments, parts', [
+    (['idm', 'nothing'], ['is no run']),
+    (['idm', '--sigma', '-1'], ['--sigma must be from 0']),
+    (['idm', '--frames', '0'], ['--frames must be >= 1']),
+    (['idm', '--checkpoint', 'first'], ['no checkpoint first'])])
+def test_bad_reconstructions_are_one_line(
+    here, runs, tmp_path, arguments, parts):
+  names = [
+      str(runs / x) if x in ('idm', 'nothing') else x for x in arguments]
+  one_line(here('reconstruct', *names, '--out', tmp_path), *parts)
+  assert not list(tmp_path.iterdir())
+
+
+def test_runs_that_observe_different_things_are_not_compared(
+    here, runs, tmp_path):
+  one_line(
+      here('reconstruct', runs / 'idm', runs / 'vector', '--out', tmp_path),
+      'encoder.cnn_keys', 'what they observe')
+
+
+def test_runs_of_different_tasks_are_not_compared(here, runs, tmp_path):
+  shutil.copytree(runs / 'dreamer', tmp_path / 'other')
+  path = tmp_path / 'other' / 'config.yaml'
+  path.write_text(path.read_text().replace('cheetah_run', 'walker_walk'))
+  one_line(
+      here('reconstruct', runs / 'idm', tmp_path / 'other'),
+      'dmc_walker_walk', 'dmc_cheetah_run', 'share')
+
+
+# The command line.
+
+
+def test_commands_are_listed_and_explained(here):
+  done = here('--help')
+  assert done.returncode == 0
+  for name in ('evaluate', 'reconstruct', 'ab', 'report'):
+    assert name in done.stdout
+    helped = here(name, '--help')
+    assert helped.returncode == 0 and 'usage:' in helped.stdout, helped.stderr
+  assert here().returncode == 2
+
+
+def test_unknown_commands_are_one_line(here):
+  one_line(here('evalaute'), "unknown command 'evalaute'", 'evaluate')

@@ -1,0 +1,136 @@
+"""Every method in every command: real pixels, short runs of one comparison."""
+
+import csv
+import json
+import re
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from conftest import ROOT
+
+from dreamer_idm import __main__
+from dreamer_idm.runs import metrics_file
+
+TASK = 'dmc_cartpole_balance'
+# Methods and what their metrics have beside the world model's.
+METHODS = {
+    'clion': ['clion_rotation_loss', 'idm_cst_loss', 'evaluator_loss'],
+    'bird': ['bird_weight_mean', 'bird_entropy', 'critic_loss'],
+    'soft_bird': ['bird_weight_mean', 'bird_entropy', 'critic_loss'],
+    'planet': [],
+    'no_value': ['actor_target', 'actor_loss'],
+    'contrastive': ['contrastive_loss', 'contrastive_accuracy', 'critic_loss'],
+    'reward_only': ['actor_loss', 'critic_loss']}
+VALUES = ('clion', 'bird', 'contrastive', 'reward_only')  # Of plain returns.
+BLIND = ('contrastive', 'reward_only')
+# Episodes of 10 steps: one of random actions, one with two updates. Discounted
+# by a half, their first states' returns are known, to compare values with.
+BRIEF = [
+    '--steps', '20', '--prefill', '10', '--pretrain', '1', '--time_limit', '10',
+    '--eval_eps', '1', '--train_every', '5', '--log_every', '10',
+    '--dataset.batch', '2', '--dataset.length', '6', '--replay.minlen', '6',
+    '--replay.maxlen', '6', '--imag_horizon', '3', '--discount', '0.5',
+    '--jit', 'False']
+
+
+def python(*argv):
+  return subprocess.run(
+      [sys.executable, *map(str, argv)], capture_output=True, text=True,
+      timeout=900, check=False, cwd=ROOT)
+
+
+@pytest.fixture(scope='module')
+def runs(tmp_path_factory):
+  """Folder of the runs, by method."""
+  logdir = tmp_path_factory.mktemp('methods')
+  done = python(
+      '-m', 'dreamer_idm', 'ab', '--configs', 'cpu', 'debug', '--tasks', TASK,
+      '--methods', *METHODS, '--seeds', '0', '--retries', '0', '--logdir',
+      logdir, '--', *BRIEF)
+  assert done.returncode == 0, done.stdout + done.stderr
+  assert '7 complete' in done.stdout.splitlines()[-1], done.stdout
+  return {x: logdir / TASK / x / '0' for x in METHODS}
+
+
+@pytest.mark.parametrize('method', METHODS)
+def test_metrics_are_finite_and_the_method_s(runs, method):
+  rows = metrics_file.read(runs[method])
+  assert rows[-1]['step'] == 80 and rows[-1]['updates'] == 4
+  for row in rows:
+    for key, value in row.items():
+      assert np.isfinite(value), key
+  names = {y for x in rows for y in x}
+  assert {
+      'model_loss', 'kl_loss', 'reward_loss', 'eval_return',
+      'eval_rotated_return', 'train_return', *METHODS[method]} <= names
+  assert ('image_loss' in names) == (method not in BLIND)
+  assert ('eval_value_predicted' in names) == (method in VALUES)
+  having = lambda word: [x for x in names if word in x]
+  if method in ('planet', 'no_value'):
+    assert not having('critic') and not having('value')
+  if method == 'planet':
+    assert not having('actor')
+  for own in ('clion', 'bird', 'contrastive'):
+    assert bool(having(own)) == (own in method), own
+
+
+@pytest.mark.parametrize('method', METHODS)
+def test_the_log_has_no_complaints(runs, method):
+  log = (runs[method] / 'ab.log').read_text()
+  assert 'Done. Results are in' in log
+  assert 'Traceback' not in log and 'WARNING' not in log.upper(), log
+  assert ('It decodes nothing' in log) == (method in BLIND)
+  picture = runs[method] / 'reconstruction_openl_image.png'
+  assert picture.exists() == (method not in BLIND)
+
+
+def test_report_names_all(runs, tmp_path, capsys):
+  logdir = runs['clion'].parents[2]
+  assert __main__.main([
+      'report', '--logdir', str(logdir), '--out', str(tmp_path)]) == 0
+  assert capsys.readouterr().out.startswith('7 runs, ')
+  with (tmp_path / 'runs.csv').open() as f:
+    assert sorted(x['method'] for x in csv.DictReader(f)) == sorted(METHODS)
+  page = (tmp_path / 'index.html').read_text()
+  for method in METHODS:
+    assert re.search(fr'\b{method}\b', page), method
+
+
+@pytest.mark.parametrize('method', ['planet', 'contrastive'])
+def test_evaluate(eager, runs, tmp_path, capsys, method):
+  # `eager`, since the run is, and what it sets would stay.
+  assert __main__.main([
+      'evaluate', '--logdir', str(runs[method]), '--episodes', '1',
+      '--perturb', 'rotation', '--out', str(tmp_path)]) == 0
+  found = json.loads((tmp_path / 'evaluation.json').read_text())
+  assert found['method'] == method and found['env_step'] == 80
+  assert [x['kind'] for x in found['conditions']] == ['clean', 'rotation']
+  for condition in found['conditions']:
+    assert len(condition['returns']) == 1
+    assert np.isfinite(condition['returns']).all()
+  assert ('value' in found) == (method in VALUES)
+  blind = method in BLIND
+  assert (tmp_path / 'rotation.gif').exists() != blind
+  assert ('No videos' in capsys.readouterr().out) == blind
+
+
+def test_there_is_nothing_to_reconstruct(runs, capfd):
+  assert __main__.main(['reconstruct', str(runs['contrastive'])]) == 2
+  error = capfd.readouterr().err
+  assert error.startswith('error: ') and error.count('\n') == 1
+  assert 'nothing to reconstruct' in error
+
+
+def test_an_optimizer_of_more_modules_goes_on(runs, tmp_path):
+  shutil.copytree(runs['contrastive'], tmp_path / 'run')
+  done = python(
+      'run.py', '--configs', 'cpu', 'debug', 'contrastive', '--task', TASK,
+      *BRIEF, '--steps', '25', '--threads', '1', '--logdir', tmp_path / 'run')
+  assert done.returncode == 0, done.stdout + done.stderr
+  assert 'Resumed at env step 80 after 4 updates' in done.stdout
+  last = metrics_file.read(tmp_path / 'run')[-1]
+  assert last['step'] == 100 and last['updates'] == 5
+  assert np.isfinite(last['contrastive_loss'])

@@ -1,0 +1,229 @@
+"""Real trainings that are killed, starved or fed what is not finite."""
+
+import gc
+import os
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from conftest import ROOT
+
+sys.path.insert(0, str(ROOT))
+from bench import faults  # noqa: E402
+from dreamer_idm.agent import tf_setup  # noqa: E402
+from dreamer_idm.config import load as config_lib  # noqa: E402
+from dreamer_idm.errors import TrainingError  # noqa: E402
+from dreamer_idm.errors import UsageError  # noqa: E402
+from dreamer_idm.runs import checkpoints  # noqa: E402
+from dreamer_idm.runs import metrics_file  # noqa: E402
+from dreamer_idm.training import loop  # noqa: E402
+from dreamer_idm.training import sanity_checks  # noqa: E402
+
+
+def test_a_run_that_is_killed_again_and_again_loses_nothing(tmp_path):
+  """The short version of `bench/faults.py --kills 20`."""
+  found = faults.crash(tmp_path, 1500, 4, seed=1)
+  assert found['call'] and found['episodes'] > 20
+
+
+@pytest.fixture
+def training(tmp_path, monkeypatch):
+  """A training in this process, of the tiniest networks."""
+  monkeypatch.chdir(ROOT)
+  opened = []
+
+  def begin(*flags):
+    config = config_lib.load([
+        *faults.FLAGS, '--steps', '110', '--prefill', '60',
+        '--train_every', '10', '--pretrain', '1', '--time_limit', '30',
+        *flags])
+    opened.append(loop.Training(config, tmp_path))
+    return opened[-1]
+  yield begin
+  for each in opened:
+    each.close()
+
+
+def at_step(training, number, act):
+  training.driver.on_step(
+      lambda transition, worker: int(training.step) == number and act())
+
+
+def test_a_loss_that_is_not_finite_ends_it_with_the_last_state_kept(
+    training, tmp_path):
+  first = training()
+  poisoned = first.replay  # A reward whose square no float32 can hold.
+
+  def poison():
+    for episode in poisoned._complete_eps.values():
+      episode['reward'][:] = 1e30
+  at_step(first, 75, poison)
+  with pytest.raises(TrainingError, match=(
+      r'model_loss is not finite in update 4: lower .* Stopped at env step '
+      r'80; the same command goes on from the last checkpoint, at env step '
+      r'60\.')):
+    first.run()
+  found = checkpoints.Checkpoints(tmp_path / 'checkpoints')
+  assert found.names() == ['60', 'latest', 'best']
+  assert sanity_checks.problem(found.state()) == ''
+
+
+def test_no_checkpoint_is_made_of_parameters_that_are_not_finite(
+    training, tmp_path):
+  first = training()
+
+  def poison():
+    variable = first.agent.wm.model_opt.variables[-1]
+    variable.assign(tf.fill(variable.shape, np.float32(np.inf)))
+    raise KeyboardInterrupt  # Which would save.
+  at_step(first, 65, poison)
+  with pytest.raises(TrainingError, match='is not finite after update 2: no '):
+    first.run()
+  assert checkpoints.Checkpoints(
+      tmp_path / 'checkpoints').names() == ['60', 'latest', 'best']
+
+
+def test_steps_that_float16_skips_are_counted(training, tmp_path):
+  tf_setup.configure('16')
+  try:
+    training('--task', 'gym_Pendulum-v1', '--precision', '16',
+             '--log_every', '10').run()
+  finally:
+    tf_setup.configure('32')
+  rows = metrics_file.read(tmp_path)
+  rows = [x for x in rows if 'model_loss_scale' in x]
+  # The first scale, 2^15, is too large for these rewards.
+  assert sum(x.get('model_skipped', 0) for x in rows) >= 1
+  assert rows[-1]['model_loss_scale'] < 2 ** 15
+  assert all(np.isfinite(list(x.values())).all() for x in rows)
+  assert not any('critic_skipped' in x for x in rows)
+
+
+def test_evaluations_leave_no_garbage(training):
+  first, found = training(), []
+  # There is an evaluation at step 60.
+  at_step(first, 61, lambda: found.extend(
+      [gc.collect(), len(gc.get_objects()), gc.get_freeze_count()]))
+  first.run()
+  garbage, looked_at, frozen = found
+  assert garbage < 1000  # Of a figure there are 3,000.
+  # TensorFlow's graphs make no collection slow.
+  assert looked_at < frozen
+  first.close()
+  assert gc.get_freeze_count() == 0
+
+
+def test_what_only_shows_may_fail(training, tmp_path, capsys):
+  (tmp_path / 'learning_curve.png.part').mkdir()
+  first = training()
+
+  def full(*args):
+    raise OSError(28, 'No space left on device')
+  tensorboard = first.log._logger._outputs[1]
+  output = tensorboard.__closure__
+  for cell in output:
+    if hasattr(cell.cell_contents, '_ensure_writer'):
+      cell.cell_contents._ensure_writer = full
+  first.run()
+  out = capsys.readouterr().out
+  assert out.count("TensorBoard's log cannot be written (") == 1
+  assert out.count('learning_curve.png cannot be written (') == 1
+  assert 'Done. Results are in' in out
+  found = checkpoints.Checkpoints(tmp_path / 'checkpoints')
+  assert found.path().endswith('ckpt-110')
+
+
+def test_other_networks_under_the_same_config_are_told(training, tmp_path):
+  training().run()
+  config = (tmp_path / 'config.yaml').read_bytes()
+  second = training('--steps', '120', '--rssm.deter', '9')
+  with pytest.raises(UsageError, match='has not the networks of .*config.yaml'):
+    second.run()
+  assert (tmp_path / 'config.yaml').read_bytes() == config
+
+
+def test_several_environments_step_over_no_evaluation(training, tmp_path):
+  training('--envs', '2', '--eval_every', '25').run()
+  rows = metrics_file.read(tmp_path)
+  # Two steps at a time: there is no 75th that anything could end at.
+  assert [x['step'] for x in rows if 'eval_return' in x] == [60, 76, 100, 110]
+  assert checkpoints.Checkpoints(tmp_path / 'checkpoints').step() == 110
+
+
+def test_a_closed_pipe_saves_and_ends(tmp_path):
+  run = faults.Run(tmp_path, 100_000)
+  process = run.start()
+  for line in process.stdout:
+    if line.startswith('Env step 100:'):
+      break
+  process.stdout.close()
+  assert process.wait(timeout=300) == 130
+  assert checkpoints.Checkpoints(run.logdir / 'checkpoints').step() > 100
+
+
+def test_a_pipe_closed_before_the_start_ends_likewise(tmp_path):
+  run = faults.Run(tmp_path, 100)
+  episodes = run.logdir / 'train_episodes'
+  episodes.mkdir(parents=True)
+  (episodes / '20260101T000000-0-100.npz').write_bytes(b'foreign')
+  process = run.start()
+  process.stdout.close()  # Nobody reads of the file that is set aside.
+  assert process.wait(timeout=300) == 130
+  assert not (run.logdir / 'checkpoints').exists()
+
+
+def small(path, size):
+  path.mkdir(parents=True, exist_ok=True)
+  done = subprocess.run(
+      ['mount', '-t', 'tmpfs', '-o', size, 'tmpfs', str(path)],
+      capture_output=True, check=False)
+  if done.returncode:
+    pytest.skip('only root may mount a small file system')
+
+
+@pytest.mark.parametrize('where', ['checkpoints', 'train_episodes'])
+def test_a_full_disk_is_one_line_and_keeps_what_there_is(
+    training, tmp_path, where):
+  small(tmp_path / where, 'size=1m')
+  filler = tmp_path / where / 'filler'
+  try:
+    first = training()
+    at_step(first, 80, lambda: fill(filler))
+    with pytest.raises(TrainingError, match=(
+        'No space left.*the same command goes on from the last checkpoint, at '
+        'env step 60')) as error:
+      first.run()
+    assert '\n' not in str(error.value)
+    filler.unlink(missing_ok=True)
+    assert not list((tmp_path / where).rglob('writing-*'))
+    assert not list((tmp_path / where).rglob('unfinished'))
+  finally:
+    subprocess.run(['umount', '-l', str(tmp_path / where)], check=True)
+
+
+def fill(path):
+  with path.open('wb') as file:
+    try:
+      while True:
+        file.write(os.urandom(1024))
+        file.flush()
+    except OSError:
+      pass
+
+
+def test_a_folder_that_is_read_only_is_one_line(tmp_path):
+  small(tmp_path / 'disk', 'size=64k')
+  try:
+    subprocess.run(
+        ['mount', '-o', 'remount,ro', str(tmp_path / 'disk')], check=True)
+    done = subprocess.run(
+        [sys.executable, 'run.py', *faults.FLAGS, '--logdir',
+         str(tmp_path / 'disk' / 'run')], cwd=ROOT, capture_output=True,
+        text=True, check=False)
+    assert done.returncode == 2 and done.stderr.count('\n') == 1
+    assert re.search('Read-only.*--logdir', done.stderr)
+  finally:
+    subprocess.run(['umount', '-l', str(tmp_path / 'disk')], check=True)
