@@ -5,7 +5,7 @@ import shutil
 import sys
 import time
 
-from ..training.progress import duration
+from ..display import duration
 
 HEAD = ('task', 'method', 'seed', 'state', 'env steps', 'return', 'ETA')
 STATES = (

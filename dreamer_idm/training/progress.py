@@ -8,24 +8,7 @@ import time
 
 import tqdm
 
-
-def duration(seconds):
-  """Writes a time span for people.
-
-  Args:
-    seconds: float >= 0.
-
-  Returns:
-    str such as `45s`, `12m`, `3h 05m`, `4d 11h`.
-  """
-  minutes, hours, days = seconds / 60, seconds / 3600, seconds / 86400
-  if minutes < 1:
-    return f'{seconds:.0f}s'
-  if hours < 1:
-    return f'{minutes:.0f}m'
-  if days < 1:
-    return f'{int(hours)}h {int(minutes % 60):02d}m'
-  return f'{int(days)}d {int(hours % 24):02d}h'
+from ..display import duration
 
 
 @contextlib.contextmanager

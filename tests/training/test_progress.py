@@ -1,16 +1,7 @@
 import io
 import time
 
-import pytest
-
 from dreamer_idm.training import progress
-
-
-@pytest.mark.parametrize('seconds, text', [
-    (0, '0s'), (45, '45s'), (12 * 60, '12m'), (3 * 3600 + 300, '3h 05m'),
-    (4 * 86400 + 11 * 3600, '4d 11h')])
-def test_duration(seconds, text):
-  assert progress.duration(seconds) == text
 
 
 def test_a_line_whenever_the_interval_is_over(monkeypatch):
