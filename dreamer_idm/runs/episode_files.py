@@ -6,46 +6,23 @@ run is told apart.
 """
 
 import collections
-import contextlib
 import shutil
 
 import numpy as np
 
-from .. import upstream
 from . import files
 
 UNFINISHED = 'unfinished'  # Folder in which an episode is written.
 UNREADABLE = 'unreadable'  # Suffix of what is no episode.
 NEEDED = ('action', 'reward', 'is_first', 'is_last', 'is_terminal')
-_save = upstream.common.replay.save_episode
 
 
-@contextlib.contextmanager
-def by(save=None, load=None):
-  """Context in which upstream's replay uses other functions for its files.
-
-  It looks `save_episode` and `load_episodes` up in its module.
+def save_whole(save, directory, episode):
+  """Writes an episode, all of it or nothing.
 
   Args:
-    save: function of a directory and an episode, returns the file's path;
-      None for upstream's.
-    load: function of a directory, a capacity in steps and the least length,
-      returns a dict of path -> episode, oldest first; None for upstream's.
-  """
-  module = upstream.common.replay
-  before = module.save_episode, module.load_episodes
-  module.save_episode, module.load_episodes = (
-      save or before[0], load or before[1])
-  try:
-    yield
-  finally:
-    module.save_episode, module.load_episodes = before
-
-
-def save_whole(directory, episode):
-  """Writes an episode by upstream's function, all of it or nothing.
-
-  Args:
+    save: function of a directory and an episode that writes it there and
+      returns the file's path: upstream's.
     directory: pathlib.Path of the replay.
     episode: dict of arrays [T + 1, ...].
 
@@ -58,7 +35,7 @@ def save_whole(directory, episode):
   part = directory / UNFINISHED
   part.mkdir(exist_ok=True)
   try:
-    written = _save(part, episode)
+    written = save(part, episode)
     files.move(written, directory / written.name)
   finally:
     shutil.rmtree(part)

@@ -16,6 +16,7 @@ import time
 import numpy as np
 import tensorflow as tf
 
+from .. import display
 from .. import upstream
 from ..agent import build
 from ..agent import registry
@@ -281,7 +282,7 @@ class Training:
           'updates.')
     else:
       self.progress.note(
-          f'Built in {progress.duration(time.time() - began)}.')
+          f'Built in {display.duration(time.time() - began)}.')
     self.latent = self.agent.wm.rssm.initial(
         config.dataset.batch * config.batch_multiplier)
     self.timed = []

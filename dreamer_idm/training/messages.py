@@ -2,8 +2,8 @@
 
 import os
 
+from .. import display
 from ..runs import checkpoints
-from . import progress
 from . import replay as replay_lib
 
 GB = 1e9
@@ -50,7 +50,7 @@ def forecast(config, step, seconds, gpus):
   updates = left / config.train_every * config.train_steps
   line = (
       f'An update takes {seconds:.2g}s: the {updates:,.0f} updates of this '
-      f'run will take about {progress.duration(updates * seconds)}, acting '
+      f'run will take about {display.duration(updates * seconds)}, acting '
       'and evaluation not counted.')
   if not gpus and updates * seconds > 4 * 3600:
     line += ' No GPU was found; --configs cpu is made for that.'

@@ -1,5 +1,7 @@
 """Upstream's replay, with a seed and with a past that can be returned to."""
 
+import contextlib
+import functools
 import pathlib
 import shutil
 
@@ -8,6 +10,22 @@ import numpy as np
 from .. import upstream
 from ..runs import episode_files
 from ..runs import files
+
+_save = functools.partial(
+    episode_files.save_whole, upstream.common.replay.save_episode)
+
+
+@contextlib.contextmanager
+def _files_by(save=None, load=None):
+  """Lets upstream's replay, which looks these up in its module, use ours."""
+  module = upstream.common.replay
+  before = module.save_episode, module.load_episodes
+  module.save_episode, module.load_episodes = (
+      save or before[0], load or before[1])
+  try:
+    yield
+  finally:
+    module.save_episode, module.load_episodes = before
 
 
 class SeededReplay(upstream.common.Replay):
@@ -32,7 +50,7 @@ class SeededReplay(upstream.common.Replay):
     for path in sorted(directory.glob('*.npz')):
       if not path.stem.split('-')[-1].isdecimal():
         self._set_aside(path)
-    with episode_files.by(load=self._load):
+    with _files_by(load=self._load):
       super().__init__(directory, **kwargs)
     self._random = np.random.RandomState(seed)
 
@@ -45,7 +63,7 @@ class SeededReplay(upstream.common.Replay):
     Raises:
       OSError: if it cannot be written; then no part of it is there.
     """
-    with episode_files.by(save=episode_files.save_whole):
+    with _files_by(save=_save):
       super().add_episode(episode)
 
   def _load(self, directory, capacity=None, minlen=1):
