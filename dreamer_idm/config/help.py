@@ -9,6 +9,7 @@ import textwrap
 
 import ruamel.yaml
 
+from . import keys as keys_lib
 from .rules import allowed
 from .rules import text
 
@@ -75,7 +76,7 @@ def _entries(keys, defaults, comments):
   for key in keys:
     value = defaults.flat[key]
     comment = comments.get(key, '')
-    kind = allowed(key) or kind_of(value)
+    kind = allowed(key) or keys_lib.kind(value)
     # The keys of a section on one line have one comment between them.
     lines.append(_entry(
         f'--{key} {_shown(value)}', '' if comment == last else comment,

@@ -163,8 +163,8 @@ def help_text(everything=False):
   """
   sources = _sources()
   return help_lib.write(
-      OURS.read_text(encoding='utf-8'), _preset_names(sources), _defaults(sources),
-      everything)
+      OURS.read_text(encoding='utf-8'), _preset_names(sources),
+      _defaults(sources), everything)
 
 
 def _sources():
