@@ -53,7 +53,7 @@ class Ledger(gymnasium.Env):
         time.sleep(1e6)
       elif fault in ('kill', 'term'):
         os.kill(os.getpid(), signal.Signals[f'SIG{fault.upper()}'])
-      if fault in ('nan', 'inf'):
+      else:
         return (
             self._observation(float(action[0])), float(fault), False, False, {})
     if self._time == LENGTH and os.environ.get('LEDGER'):

@@ -269,7 +269,7 @@ def test_metrics_that_cannot_be_read_now(tmp_path, monkeypatch):
   def fail(logdir):
     raise OSError
   with monkeypatch.context() as patch:
-    patch.setattr(trials_lib.pictures, 'read_metrics', fail)
+    patch.setattr(trials_lib.metrics_file, 'read', fail)
     trial.look(0)
     assert trial.steps == 0 and not trial.complete()
   trial.look(1)

@@ -406,7 +406,8 @@ print('end')
 
 
 @pytest.mark.parametrize('module', [
-    'environments', 'upstream_envs', 'workers', 'rendering', 'perturbations'])
+    'envs.environments', 'upstream.envs', 'envs.workers', 'envs.rendering',
+    'envs.perturbations'])
 def test_no_tensorflow_is_imported(tmp_path, module):
   done = run_script(tmp_path, f"""
 import sys

@@ -28,6 +28,7 @@ linux = pytest.mark.skipif(sys.platform != 'linux', reason='Linux only')
 SCRIPT = """
 import contextlib
 import ctypes
+import importlib.util
 import io
 import json
 import logging
@@ -46,8 +47,8 @@ def attempt(name, function):
 
 def import_common():
   # Anew, whatever an attempt before has left behind.
-  from dreamer_idm.upstream import path as upstream_path
-  sys.path.insert(0, str(upstream_path.directory()))
+  found = importlib.util.find_spec('dreamerv2')
+  sys.path.insert(0, found.submodule_search_locations[0])
   for name in [x for x in sys.modules if x.split('.')[0] == 'common']:
     del sys.modules[name]
   import common
@@ -67,10 +68,10 @@ def import_dreamer_idm():
   import dreamer_idm
 
 attempt('dreamer_idm', import_dreamer_idm)
-import dreamer_idm  # noqa: F401
-from dreamer_idm import patches
-from dreamer_idm.patches import gym_module
-from dreamer_idm.patches import keras2
+# As a package of its own, for dreamer_idm refuses to be imported now.
+import patches
+from patches import gym_module
+from patches import keras2
 keras2.apply = lambda: None
 patches.before_upstream()
 with gym_module.available():
@@ -295,7 +296,8 @@ def test_tensorflow_says_nothing(mended):
 def test_the_package_alone_is_light_and_its_hooks_are_installed_once(tmp_path):
   done = run_script(tmp_path, """
 import sys
-import dreamer_idm, patches
+import dreamer_idm
+from dreamer_idm import patches
 patches.before_tensorflow()
 print([x for x in sys.modules if x in (
     'tensorflow', 'keras', 'tf_keras', 'numpy', 'dm_control', 'common')])

@@ -228,7 +228,7 @@ def test_killed_at_any_moment_of_a_save(tmp_path, monkeypatch):
     count = iter(range(1000))
     with monkeypatch.context() as patch:
       for place, name in [
-          (checkpoints.durable, 'sync'), (os, 'replace'), (path, 'rename'),
+          (checkpoints.files, 'sync'), (os, 'replace'), (path, 'rename'),
           (shutil, 'rmtree'), (path, 'unlink'), (shutil, 'copyfile'),
           (path, 'rmdir')]:
         patch.setattr(place, name, or_die(getattr(place, name), count, after))

@@ -158,7 +158,7 @@ def test_an_episode_that_cannot_be_written_leaves_nothing(
   before = sorted(tmp_path.iterdir())
   def full(path):
     raise OSError(28, 'No space left on device')
-  monkeypatch.setattr(replay_lib.durable, 'sync', full)
+  monkeypatch.setattr(replay_lib.files, 'sync', full)
   with pytest.raises(OSError, match='No space'):
     replay.add_episode(episode(20))
   assert sorted(tmp_path.iterdir()) == before
