@@ -4,18 +4,18 @@ Finds every run below LOGDIR, whatever state it is in, and writes to LOGDIR/
 report: index.html (one file, opens anywhere), figures/ as PNG and SVG, CSVs,
 and scores.json in the format of dreamerv2's scores. Shown are learning curves
 (clean and rotated), the paper's tables beside the published numbers, every
-method against dreamer in pairs with intervals and p-values, ablations,
-robustness, reconstructions and diagnostics. What is missing, unfinished or
-damaged is named at the top. Needs no TensorFlow; runs may still be training.
+method against dreamer with intervals and p-values, ablations, robustness,
+reconstructions and diagnostics. What is missing, unfinished or damaged is
+named at the top. Needs no TensorFlow; runs may still be training.
 """
 
 import os
 import pathlib
 
 from ..errors import UsageError
+from . import comparison
 from . import exports
 from . import figures
-from . import paired_comparison
 from . import reconstructions
 from . import runs as run_folders
 from . import scores
@@ -95,9 +95,9 @@ def write(logdir, found, out, title, shown):
   names = scores.methods(runs)
   comparisons = [
       y for method in names
-      if (baseline := paired_comparison.baseline(runs, method))
+      if (baseline := comparison.baseline(runs, method))
       for condition in CONDITIONS
-      for y in paired_comparison.compare(runs, method, condition, baseline)]
+      for y in comparison.compare(runs, method, condition, baseline)]
   tables = {
       '1': scores.table(runs, 'rotated'), '2': scores.table(runs, 'clean')}
   studies = reconstructions.find(logdir)

@@ -4,7 +4,9 @@ from . import robustness
 from . import run_settings
 from . import runs as run_folders
 from . import scores
-from . import statistics
+
+# With fewer, a mean says little.
+FEW_SEEDS = 5
 
 
 def collect(found, runs, comparisons, studies):
@@ -13,7 +15,7 @@ def collect(found, runs, comparisons, studies):
   Args:
     found: list of Run, all.
     runs: list of Run, those that take part.
-    comparisons: list of PairedComparison.
+    comparisons: list of Comparison.
     studies: list of reconstructions.Study.
 
   Returns:
@@ -61,18 +63,13 @@ def _few_seeds(runs):
   cells = {
       (t, m): len(scores.select(runs, t, m))
       for t in scores.tasks(runs) for m in scores.methods(runs)}
-  few = {k: n for k, n in cells.items() if 0 < n < statistics.FEW_SEEDS}
+  few = {k: n for k, n in cells.items() if 0 < n < FEW_SEEDS}
   if not few:
     return []
-  counts = sorted(set(few.values()))
-  many = f'{counts[0]} to {counts[-1]}' if len(counts) > 1 else f'{counts[0]}'
   where = 'every task and method' if len(few) == sum(
       map(bool, cells.values())) else '; '.join(
           f'{t}, {m} ({n})' for (t, m), n in few.items())
-  most = statistics.FEW_SEEDS - 1
   return [
-      f'fewer than {statistics.FEW_SEEDS} seeds ({many}): {where}. Returns of '
-      'single runs differ by chance as much as methods do. With '
-      f'{most} pairs the smallest two-sided p is '
-      f'{statistics.smallest_p(most):g}, with fewer it is larger: a '
-      'comparison at a single task can show no difference on its own.']
+      f'fewer than {FEW_SEEDS} seeds ({scores.span(sorted(few.values()))}): '
+      f'{where}. Returns of single runs differ by chance as much as methods '
+      'do; what a comparison could not have shown stands beside it.']

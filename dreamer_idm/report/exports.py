@@ -38,7 +38,7 @@ def write(folder, found, runs, points, comparisons, tables):
     found: list of Run, all.
     runs: list of Run, those that take part.
     points: list of dicts from `figures.aggregate`.
-    comparisons: list of PairedComparison.
+    comparisons: list of Comparison.
     tables: dict of table number -> list of scores.Row.
   """
   for condition in CONDITIONS:
@@ -55,11 +55,11 @@ def write(folder, found, runs, points, comparisons, tables):
       'task', 'method', 'condition', 'env_step', 'runs', 'statistic', 'value',
       'std', 'low', 'high'], [*_means(runs), *map(_iqm, points)])
   _csv(folder / 'comparison.csv', [
-      'method', 'baseline', 'condition', 'task', 'env_steps', 'paired_seeds',
-      'mean', 'baseline_mean', 'difference', 'low', 'high', 'interval',
-      'excludes_zero', 'p_value', 'difference_shown',
-      'probability_of_improvement', 'probability_low', 'probability_high',
-      'notes'], map(_comparison, comparisons))
+      'method', 'baseline', 'condition', 'task', 'env_steps', 'runs',
+      'baseline_runs', 'mean', 'baseline_mean', 'difference', 'low', 'high',
+      'excludes_zero', 'smallest_shown', 'p_value', 'smallest_p',
+      'seed_correlation', 'probability_of_improvement', 'probability_low',
+      'probability_high', 'notes'], map(_comparison, comparisons))
   _csv(folder / 'tables.csv', [
       'table', 'condition', 'task', 'env_step', 'source', 'method', 'mean',
       'std', 'seeds', 'evaluated_from', 'evaluated_to'],
@@ -123,13 +123,16 @@ def _iqm(point):
 
 
 def _comparison(found):
+  runs, baseline_runs = (
+      ' '.join(str(len(x)) for x in arm) for arm in (found.ours, found.theirs))
   return [
       found.method, found.baseline, found.condition, found.task,
-      ' '.join(map(str, found.steps)), found.pairs, found.mean,
+      ' '.join(map(str, found.steps)), runs, baseline_runs, found.mean,
       found.baseline_mean, found.difference, *(found.interval or (None, None)),
-      found.interval_kind if found.interval else None, found.excludes_zero,
-      found.p_value, found.shows_difference, found.improvement,
-      *(found.improvement_interval or (None, None)), '; '.join(found.notes)]
+      found.excludes_zero, found.smallest, found.p_value, found.smallest_p,
+      found.correlation, found.improvement,
+      *(found.improvement_percentiles or (None, None)),
+      '; '.join(found.notes)]
 
 
 def _row(number, row):
@@ -154,4 +157,8 @@ def _robustness(runs):
           run.task, run.method, run.seed, run.evaluation['env_step'],
           run.evaluation['checkpoint'], x['kind'], x['strength'], x['per'],
           x['fill'], len(x['returns']), float(np.mean(x['returns'])),
-          float(np.std(x['returns']))]
+          _std(x['returns'])]
+
+
+def _std(values):
+  return float(np.std(values, ddof=1)) if len(values) > 1 else None

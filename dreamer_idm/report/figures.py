@@ -188,8 +188,8 @@ def aggregate(shared, palette):
 
   Returns:
     (Figure, list of dicts with condition, method, env_step, iqm, low, high
-    and runs). Each line ends where the slowest of its runs is; band: 95%
-    stratified bootstrap interval.
+    and runs). Each line ends where the slowest of its runs is; band: 2.5% to
+    97.5% percentiles of a stratified bootstrap.
   """
   figure, axes = grid(1, len(shared), 4.6 * max(1.3, len(shared)), 3.0)
   points = []
@@ -226,11 +226,10 @@ def _iqm_line(runs, condition):
     groups = [
         np.array([v for v, x in zip(row, runs) if x.task == task])
         for task in scores.tasks(runs)]
-    middle, interval = statistics.iqm_interval(groups)
-    low, high = interval or (None, None)
+    low, high = statistics.percentiles(groups, statistics.iqm) or (None, None)
     line.append({
-        'env_step': int(step), 'iqm': middle, 'low': low, 'high': high,
-        'runs': len(runs)})
+        'env_step': int(step), 'iqm': float(statistics.iqm(groups)),
+        'low': low, 'high': high, 'runs': len(runs)})
   return line
 
 

@@ -212,3 +212,17 @@ def table(runs, condition):
           task, condition, step, why, scores,
           published.scores(task, condition, step)))
   return rows
+
+
+def span(values):
+  """Writes a range of whole numbers.
+
+  Args:
+    values: list of int, sorted.
+
+  Returns:
+    str such as `5` or `3 to 1,000`; `unknown` of none.
+  """
+  return ' to '.join(
+      f'{x:,.0f}' for x in dict.fromkeys([*values[:1], *values[-1:]])
+  ) or 'unknown'

@@ -67,47 +67,42 @@ def scores_table(page, number, rows, methods):
 
 
 def comparison_table(page, comparisons):
-  """Writes the paired comparisons of one method, and each in words.
+  """Writes the comparisons of one method, and each in words.
 
   Args:
     page: web_page.Page.
-    comparisons: list of PairedComparison, at least one.
+    comparisons: list of Comparison, at least one.
   """
   rows = []
   for x in comparisons:
-    steps = sorted(set(x.steps))
-    counts = sorted(map(len, x.seeds))
+    ours, theirs = x.counts
     rows.append([
-        _text(x.task), _text(x.condition),
-        ' to '.join(f'{y:,}' for y in dict.fromkeys((steps[0], steps[-1]))),
-        ' to '.join(map(str, dict.fromkeys((counts[0], counts[-1])))),
-        _number(x.mean), _number(x.baseline_mean),
-        NONE if x.difference is None else f'{x.difference:+.1f}',
-        Cell(_interval(x.interval, '{:+.1f}'),
-             x.interval_kind if x.interval else ''),
-        NONE if x.p_value is None else f'{x.p_value:.3g}',
-        {True: 'yes', False: 'no'}[x.shows_difference],
+        _text(x.task), _text(x.condition), scores.span(sorted(x.steps)),
+        Cell(f'{x.mean:.1f}', f'n={ours}'),
+        Cell(f'{x.baseline_mean:.1f}', f'n={theirs}'),
+        f'{x.difference:+.1f}', _interval(x.interval, '{:+.1f}'),
+        NONE if x.smallest is None else f'{x.smallest:.0f}',
+        NONE if x.p_value is None else Cell(
+            f'{x.p_value:.3g}', f'at least {x.smallest_p:.2g}'),
+        NONE if x.correlation is None else f'{x.correlation:+.2f}',
         Cell(f'{x.improvement:.2f}',
-             _interval(x.improvement_interval, '{:.2f}')
-             if x.improvement_interval else '')])
-  few = any(
-      x.interval and x.interval_kind == 'bootstrap'
-      and x.pairs < statistics.ENOUGH_FOR_BOOTSTRAP for x in comparisons)
+             _interval(x.improvement_percentiles, '{:.2f}')
+             if x.improvement_percentiles else '')])
   page.table(
-      [_text('task'), _text('condition'), 'env steps', 'paired seeds',
-       comparisons[0].method, comparisons[0].baseline, 'difference',
-       '95% interval', 'p', 'difference shown', 'P(improvement)'],
+      [_text('task'), _text('condition'), 'env steps', comparisons[0].method,
+       comparisons[0].baseline, 'difference', '95% interval',
+       'could not have shown less than', 'p', 'correlation by seed',
+       'P(improvement)'],
       rows,
-      'Mean returns of the paired runs; the mean of their differences with '
-      "its 95% interval, of Student's t for a single task with fewer than "
-      f'{statistics.ENOUGH_FOR_BOOTSTRAP} pairs, else of a stratified '
-      'bootstrap; the two-sided p of flipping the signs of the differences; '
-      'whether the interval excludes 0 and p < 0.05; and the probability that '
-      'a run of the method beats one of the baseline (over all runs; from '
-      f'{statistics.ENOUGH_FOR_BOOTSTRAP} seeds per task on, with its 95% '
-      'bootstrap interval below). A dash: too few seeds for it.'
-      + (f' With fewer than {statistics.ENOUGH_FOR_BOOTSTRAP} seeds per task, '
-         'as here, bootstrap intervals are too narrow.' if few else ''))
+      'Mean returns over runs; the difference with its 95% Welch interval; '
+      'the smallest true difference that would have been shown (the interval '
+      'excludes 0) with a probability of 80%, given how much these runs '
+      'differ; the two-sided p of permuting the arms within tasks, and the '
+      'smallest that it can be with so many runs; the correlation of runs '
+      'with the same seed, which no other number relies on; and the '
+      'probability that a run of the method beats one of the baseline (from '
+      f'{statistics.ENOUGH_FOR_BOOTSTRAP} runs per task on with its bootstrap '
+      'percentiles). A dash: too few runs for it.')
   page.points('', [x.sentence() for x in comparisons])
 
 
@@ -212,10 +207,6 @@ def _text(text):
 
 def _long(text):
   return Cell(text, kind='long')
-
-
-def _number(value):
-  return NONE if value is None else f'{value:.1f}'
 
 
 def _interval(interval, pattern):

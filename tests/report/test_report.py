@@ -71,11 +71,11 @@ def real(tmp_path_factory):
 
 def test_real_results(real):
   page, text = read(real)
-  assert 'fewer than 6 seeds (1)' in text
+  assert 'fewer than 5 seeds (1)' in text
   assert 'dmc_cheetah_run/wo_eva/0: unfinished at 15,000 of 25,000' in text
-  assert '106.2 lower on average at 25,000 steps with 1 paired seed' in text
+  assert '106.2 lower on average at 25,000 steps' in text
   assert 'no difference is shown' in text
-  assert 'the interval excludes 0 and p < 0.05.' not in text
+  assert ': the interval excludes 0' not in text
   assert 'weak evidence' in text and '197 ± 69' in text
   assert 'mean of 3 evaluation episodes' in text
   for name in ('learning_curves', 'ablation', 'diagnostics_dmc_cheetah_run'):
@@ -142,9 +142,7 @@ def grid(tmp_path_factory):
 
 def test_the_page_shows_every_part(grid):
   page, text = read(grid)
-  assert 'p = 0.00195, 5 paired seeds in each task): the interval excl' in text
-  assert 'p = 0.0625, 5 paired seeds): no difference is shown' in text
-  assert 'as here, bootstrap intervals are too narrow' in text
+  assert 'p = 0.00794): the interval excludes 0; the comparison' in text
   assert 'σ = 0.5' in text and '0.375' in text
   assert '4.25' in text and '1.12' in text
   assert 'reconstruct/drift.png is no PNG' in text
@@ -165,8 +163,7 @@ def test_what_is_missing_or_unfinished_is_named(grid):
   assert 'dmc_walker_walk/wo_dm/0: unfinished at 1,000 of 2,000' in text
   assert 'dmc_hopper_stand/wo_dm/0: no metrics' in text
   assert 'missing: dmc_hopper_stand, wo_dm, seeds 1, 2, 3, 4' in text
-  assert 'fewer than 6 seeds (1 to 5): every task and method' in text
-  assert 'With 5 pairs the smallest two-sided p is 0.0625' in text
+  assert 'fewer than 5 seeds (1): dmc_walker_walk, wo_dm (1)' in text
   assert 'compared at 1,000, as far as dmc_walker_walk/wo_dm/0 got' in text
   states = {
       (x['task'], x['method'], x['seed']): x for x in rows(grid, 'runs.csv')}
@@ -189,9 +186,11 @@ def test_the_numbers_as_csv(grid):
       if x['task'] == 'all tasks'}
   idm = overall['idm', 'clean']
   assert float(idm['difference']) == 30 and idm['excludes_zero'] == 'True'
-  assert float(idm['p_value']) == 2 / 2 ** 10
-  assert (idm['interval'], idm['difference_shown']) == ('bootstrap', 'True')
-  assert idm['paired_seeds'] == '5' and idm['env_steps'] == '2000 2000'
+  assert float(idm['smallest_p']) == 2 / 252 ** 2
+  assert float(idm['low']) < 30 < float(idm['high'])
+  assert 0 < float(idm['smallest_shown']) < 30
+  assert idm['runs'] == '5 5' and idm['env_steps'] == '2000 2000'
+  assert float(idm['seed_correlation']) == pytest.approx(1)
   assert float(idm['probability_of_improvement']) == 1.0
   table = [
       x for x in rows(grid, 'tables.csv')

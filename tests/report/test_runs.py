@@ -1,6 +1,5 @@
 import json
 import pathlib
-import shutil
 
 import numpy as np
 import pytest
@@ -8,7 +7,7 @@ from report_runs import RESULTS
 from report_runs import write_run
 
 from dreamer_idm.report import caveats
-from dreamer_idm.report import paired_comparison
+from dreamer_idm.report import comparison
 from dreamer_idm.report import published
 from dreamer_idm.report import run_settings
 from dreamer_idm.report import runs
@@ -194,8 +193,8 @@ def test_other_settings_are_another_method(tmp_path):
   assert 'differ in idm.sigma_h' in sentence and sentence.endswith(
       'methods of their own: idm [sigma_h 0.1], idm [sigma_h 0.2]')
   for method in scores.methods(found)[:2]:
-    assert paired_comparison.baseline(used, method) == 'dreamer'
-  assert paired_comparison.baseline(used, 'dreamer') is None
+    assert comparison.baseline(used, method) == 'dreamer'
+  assert comparison.baseline(used, 'dreamer') is None
 
 
 def test_many_other_settings_still_give_different_names(tmp_path):
@@ -226,9 +225,9 @@ def test_a_baseline_of_several_settings_is_the_one_with_the_same(tmp_path):
           imag_horizon=horizon)
   write_run(tmp_path, 'a', 'wo_dm', 0, [1.0], agent='idm', imag_horizon=10)
   found = runs.find(tmp_path)
-  assert paired_comparison.baseline(found, 'idm [imag_horizon 5]') == (
+  assert comparison.baseline(found, 'idm [imag_horizon 5]') == (
       'dreamer [imag_horizon 5]')
-  assert paired_comparison.baseline(found, 'wo_dm') is None
+  assert comparison.baseline(found, 'wo_dm') is None
 
 
 def test_methods_that_differ_in_more_than_the_method_are_named(tmp_path):
@@ -240,9 +239,9 @@ def test_methods_that_differ_in_more_than_the_method_are_named(tmp_path):
   found = runs.find(tmp_path)
   note = 'dreamer and idm also differ in rssm.deter'
   assert run_settings.differences(found) == [f't: {note}']
-  comparison, = compare(tmp_path)
-  assert note in comparison.notes
-  warnings = caveats.collect(found, found, [comparison], [])
+  compared, = comparison.compare(found, 'idm', 'clean')
+  assert note in compared.notes
+  warnings = caveats.collect(found, found, [compared], [])
   assert len([x for x in warnings if note in x]) == 1
 
 
@@ -338,123 +337,3 @@ def test_published_scores_are_complete():
   assert row['IDM NeurIPS 2021', 'IDM']['mean'] == 598.2
   assert row['CLION ICLR 2021 submission', 'CLION']['steps'] == 505_000
   assert published.scores('dmc_ball_in_cup_catch', 'clean', 100_000) == {}
-
-
-def compare(folder, condition='clean'):
-  return paired_comparison.compare(runs.find(folder), 'idm', condition)
-
-
-def test_of_many_runs_that_are_behind_three_are_named(tmp_path):
-  for seed in range(5):
-    for method in ('dreamer', 'idm'):
-      write_run(
-          tmp_path, method=method, seed=seed,
-          returns=[1.0, 2.0] if seed else [1.0, 2.0, 3.0])
-  found, = compare(tmp_path)
-  note, = [x for x in found.notes if x.startswith('compared at 2,000')]
-  assert note.count('dmc_walker_walk/') == 3 and ', 5 more got;' in note
-
-
-def test_pairs_are_of_one_seed_at_the_last_common_step(tmp_path):
-  write_run(tmp_path, method='dreamer', seed=0, returns=[1.0, 2.0, 90.0])
-  write_run(tmp_path, method='dreamer', seed=1, returns=[3.0, 4.0, 90.0])
-  write_run(tmp_path, method='dreamer', seed=2, returns=[8.0, 8.0, 8.0])
-  write_run(tmp_path, method='idm', seed=1, returns=[9.0, 9.0], budget=3000)
-  write_run(tmp_path, method='idm', seed=0, returns=[9.0, 5.0, 0.0])
-  found, = compare(tmp_path)
-  assert found.steps == [2000] and found.seeds == [[0, 1]]
-  assert found.mean == 7.0 and found.baseline_mean == 3.0
-  assert found.difference == 4.0 and found.p_value == 0.5
-  # The t of one degree of freedom is 12.7.
-  assert found.interval == pytest.approx((-8.7, 16.7), abs=0.01)
-  assert found.improvement == pytest.approx(5 / 6)  # Seed 2 counts here.
-  assert 'compared at 2,000, as far as dmc_walker_walk/idm/1 got' in (
-      found.notes[0])
-  assert found.notes[1] == 'seeds without a partner: 2'
-  assert found.sentence().endswith(
-      'p = 0.5, 2 paired seeds): no difference is shown; with so few pairs p '
-      'cannot be below 0.5.')
-
-
-def test_a_run_without_a_partner_decides_no_step(tmp_path):
-  for seed in range(2):
-    write_run(tmp_path, method='dreamer', seed=seed, returns=[1.0, 2.0, 3.0])
-    write_run(tmp_path, method='idm', seed=seed, returns=[9.0, 9.0, 1.0])
-  write_run(tmp_path, method='dreamer', seed=2, returns=[1.0], budget=3000)
-  found, = compare(tmp_path)
-  assert found.steps == [3000] and found.difference == -2.0
-  assert found.notes == ['1 runs have no score there']
-
-
-def test_scores_are_of_one_step_where_there_is_one(tmp_path):
-  path = write_run(tmp_path, method='dreamer', returns=[1.0, 2.0, 3.0, 4.0])
-  metrics = path / 'metrics.jsonl'
-  rows = metrics.read_text().splitlines(keepends=True)
-  metrics.write_text(''.join(x for x in rows if '"step": 3000' not in x))
-  write_run(tmp_path, method='idm', returns=[5.0, 7.0, 9.0])
-  found, = compare(tmp_path)
-  assert found.steps == [2000] and found.difference == 5.0
-  assert found.notes[0].startswith(
-      'compared at 2,000, the last step at which all were evaluated; ')
-  metrics.write_text(''.join(
-      x.replace('000', '500') for x in rows))
-  found, = compare(tmp_path)
-  assert found.steps == [3000] and found.difference == 7.0  # 2500 and 3000.
-  assert 'no step at which all were evaluated: 2,500 to 3,000' in found.notes
-
-
-def test_only_an_interval_without_zero_and_a_small_p_show_a_difference(
-    tmp_path):
-  for seed in range(6):
-    write_run(tmp_path / 'a', 't', 'dreamer', seed, [10.0 + seed])
-    write_run(tmp_path / 'a', 't', 'idm', seed, [20.0 + 2 * seed])
-    write_run(tmp_path / 'b', 't', 'dreamer', seed, [10.0])
-    write_run(tmp_path / 'b', 't', 'idm', seed, [13.0 if seed % 2 else 9.0])
-    write_run(tmp_path / 'c', 't', 'dreamer', seed, [10.0])
-    write_run(tmp_path / 'c', 't', 'idm', seed, [5.0 - seed])
-  better, = compare(tmp_path / 'a')
-  same, = compare(tmp_path / 'b')
-  worse, = compare(tmp_path / 'c')
-  assert better.shows_difference and worse.shows_difference
-  assert better.sentence().endswith(
-      'p = 0.0312, 6 paired seeds): the interval excludes 0 and p < 0.05.')
-  assert '12.5 higher' in better.sentence()
-  assert '7.5 lower' in worse.sentence()
-  assert not same.shows_difference
-  assert same.sentence().endswith(
-      'no difference is shown; the interval includes 0.')
-  shutil.rmtree(tmp_path / 'a' / 't' / 'idm' / '5')
-  five, = compare(tmp_path / 'a')
-  assert five.excludes_zero and not five.shows_difference
-  assert five.sentence().endswith(
-      'no difference is shown; with so few pairs p cannot be below 0.0625.')
-  few, = caveats._few_seeds(runs.find(tmp_path / 'a'))
-  assert 'With 5 pairs the smallest two-sided p is 0.0625' in few
-
-
-def test_one_seed_and_other_seeds_show_no_difference(tmp_path):
-  write_run(tmp_path, 'a', 'dreamer', 0, [1.0])
-  write_run(tmp_path, 'a', 'idm', 0, [500.0])
-  write_run(tmp_path, 'b', 'dreamer', 0, [1.0])
-  write_run(tmp_path, 'b', 'idm', 1, [2.0])
-  one, none, both = compare(tmp_path)
-  assert one.interval is None and not one.excludes_zero
-  assert one.sentence().endswith('no difference is shown.')
-  assert none.difference is None and 'no seed in common' in none.sentence()
-  assert both.task == 'all tasks' and both.steps == [1000]
-  assert both.notes == ['1 tasks without pairs left out']
-
-
-def test_overall_is_the_mean_over_tasks(tmp_path):
-  for seed in range(3):
-    write_run(tmp_path, 'a', 'dreamer', seed, [0.0])
-    write_run(tmp_path, 'a', 'idm', seed, [10.0])
-  for seed in range(2):
-    write_run(tmp_path, 'b', 'dreamer', seed, [0.0])
-    write_run(tmp_path, 'b', 'idm', seed, [-20.0])
-  overall = compare(tmp_path)[-1]
-  assert overall.interval_kind == 'bootstrap' and overall.p_value == 0.625
-  assert any('too narrow' in x for x in overall.notes)
-  assert overall.difference == -5.0 and overall.improvement == 0.5
-  assert overall.seeds == [[0, 1, 2], [0, 1]] and overall.pairs == 2
-  assert compare(tmp_path, 'rotated')[-1].difference == -2.5

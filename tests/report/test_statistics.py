@@ -2,158 +2,203 @@ import itertools
 
 import numpy as np
 import pytest
+import rliable.library
+import rliable.metrics
 import scipy.stats
 
 from dreamer_idm.report import statistics
 
-
-def test_iqm_is_the_mean_of_the_middle_half():
-  # Eight values, 1 to 8: two are cut at either end.
-  groups = [np.array([8.0, 1.0, 3.0]), np.array([2.0, 7.0, 4.0, 6.0, 5.0])]
-  assert statistics.iqm(groups) == pytest.approx(np.mean([3, 4, 5, 6]))
-  outlier = [np.array([8e9, 1.0, 3.0]), groups[1]]
-  assert statistics.iqm(outlier) == pytest.approx(4.5)
-  assert statistics.iqm([np.array([1.0, 5.0])]) == 3.0
+# Centred scores of variance 1, from uniform generators.
+SCORES = {
+    'normal': lambda random, size: random.normal(size=size),
+    'skewed': lambda random, size: (random.gamma(4, size=size) - 4) / 2,
+    'very skewed': lambda random, size: random.exponential(size=size) - 1}
 
 
-def test_iqm_of_many_resamples_is_that_of_each():
-  random = np.random.RandomState(0)
-  groups = [random.normal(size=(7, 5)), random.normal(size=(7, 6))]
-  found = statistics.iqm(groups)
-  for index in range(7):
-    values = np.sort(np.concatenate([x[index] for x in groups]))
-    assert found[index] == pytest.approx(values[2:-2].mean())
+def coverage(kind, ratio, tasks, runs, other_runs=None, samples=20_000):
+  """Simulates how often the interval holds the true difference, 7."""
+  random = np.random.default_rng(0)
+  draw = SCORES[kind]
+  ours = [7 + draw(random, (samples, runs)) for _ in range(tasks)]
+  theirs = [
+      ratio * draw(random, (samples, other_runs or runs))
+      for _ in range(tasks)]
+  low, high = statistics.interval(ours, theirs)
+  return np.mean((low <= 7) & (7 <= high))
 
 
-def test_probability_of_improvement_counts_pairs():
-  random = np.random.RandomState(1)
-  ours = [random.randint(0, 6, n).astype(float) for n in (3, 5)]
-  theirs = [random.randint(0, 6, n).astype(float) for n in (4, 2)]
-  shares = []
-  for x, y in zip(ours, theirs):
-    wins = 0.0
-    for a in x:
-      for b in y:
-        wins += 1 if a > b else 0.5 if a == b else 0
-    shares.append(wins / (len(x) * len(y)))
-  found = statistics.probability_of_improvement(ours, theirs)
-  assert found == pytest.approx(np.mean(shares))
-  back = statistics.probability_of_improvement(theirs, ours)
-  assert found + back == pytest.approx(1.0)
+@pytest.mark.parametrize('kind', ['normal', 'skewed'])
+@pytest.mark.parametrize('ratio', [1, 3])
+@pytest.mark.parametrize('tasks', [1, 3, 6])
+@pytest.mark.parametrize('runs', [3, 5, 10])
+def test_the_95_percent_interval_has_its_coverage(kind, ratio, tasks, runs):
+  assert 0.93 <= coverage(kind, ratio, tasks, runs) <= 0.97
 
 
-def test_the_bootstrap_stays_within_tasks():
-  groups = [[1.0, 2.0, 3.0], [100.0, 200.0]]
-  first, second = statistics.stratified_bootstrap(groups, reps=500)
-  assert first.shape == (500, 3) and second.shape == (500, 2)
-  assert {*first.ravel()} == {1.0, 2.0, 3.0}
-  assert {*second.ravel()} == {100.0, 200.0}
-  assert (first.std(-1) == 0).any()  # With replacement: thrice the same.
-  again = statistics.stratified_bootstrap(groups, reps=500)
-  np.testing.assert_array_equal(first, again[0])
+@pytest.mark.parametrize('tasks, runs, others', [(1, 3, 5), (3, 10, 3)])
+def test_so_has_that_of_arms_of_different_size(tasks, runs, others):
+  assert 0.93 <= coverage('normal', 1, tasks, runs, others) <= 0.97
 
 
-def test_the_bootstrap_has_the_standard_error_of_the_mean():
-  values = np.random.RandomState(0).normal(10, 3, 40)
-  samples = statistics.stratified_bootstrap([values], reps=20_000)[0].mean(-1)
-  assert samples.mean() == pytest.approx(values.mean(), abs=0.03)
-  assert samples.std() == pytest.approx(
-      values.std() / np.sqrt(len(values)), rel=0.03)
+@pytest.mark.parametrize('tasks', [1, 3, 6])
+@pytest.mark.parametrize('runs', [3, 5, 10])
+def test_what_the_page_says_of_very_skewed_scores(tasks, runs):
+  assert 0.95 <= coverage('very skewed', 1, tasks, runs) <= 0.985
+  assert 0.90 <= coverage('very skewed', 3, tasks, runs) <= 0.95
 
 
-def test_intervals_hold_the_true_mean_about_as_often_as_they_say():
-  random = np.random.RandomState(0)
+def test_a_bootstrap_would_not_have_the_coverage():
+  # Why no percentiles of a bootstrap are called a 95% interval.
+  random = np.random.default_rng(0)
   hits = 0
   for _ in range(200):
-    groups = [random.normal(5, 2, 15), random.normal(-1, 4, 15)]
-    _, (low, high) = statistics.difference_interval(groups, reps=300)
-    hits += low <= 2.0 <= high
-  assert 0.87 <= hits / 200 <= 0.99
+    groups = [random.normal(size=3) for _ in range(3)]
+    low, high = statistics.percentiles(groups, statistics.iqm, 200)
+    hits += low <= 0 <= high
+  assert hits / 200 < 0.93
 
 
-def test_interval_is_of_percentiles():
-  samples = np.random.RandomState(0).permutation(1001)
-  assert statistics.interval(samples) == pytest.approx((25, 975))
-  assert statistics.interval(samples, 0.5) == pytest.approx((250, 750))
+def test_one_task_is_welchs_test():
+  random = np.random.default_rng(1)
+  x, y = random.normal(5, 1, 4), random.normal(3, 4, 7)
+  expected = scipy.stats.ttest_ind(x, y, equal_var=False)
+  assert statistics.interval([x], [y]) == pytest.approx(
+      tuple(expected.confidence_interval(0.95)))
+  middle, error, df = statistics.difference([x], [y])
+  assert middle / error == pytest.approx(expected.statistic)
+  assert df == pytest.approx(expected.df)
 
 
 def test_tasks_count_alike_however_many_runs_they_have():
-  point, _ = statistics.difference_interval([[0.0] * 9, [10.0] * 2])
-  assert point == 5.0
+  ours, theirs = [[10.0, 12.0], [1.0] * 9], [[0.0, 2.0], [1.0] * 5]
+  middle, error, df = statistics.difference(ours, theirs)
+  assert middle == 5.0
+  # The variance 2 of two runs, twice, through the square of two tasks.
+  assert error == pytest.approx(np.sqrt(2 * (2 / 2) / 4))
+  assert df == pytest.approx(2.0)
 
 
-def test_a_single_run_has_no_interval():
-  assert statistics.difference_interval([[3.0]]) == (3.0, None)
-  assert statistics.difference_interval([[3.0, 4.0], [1.0]])[1] is None
-  assert statistics.iqm_interval([[3.0], [5.0]]) == (4.0, None)
-  assert statistics.iqm_interval([[3.0, 4.0], [5.0]])[1] is None
-  assert statistics.iqm_interval([[3.0, 4.0], [5.0, 5.0]])[1] is not None
+@pytest.mark.parametrize('tasks, runs', [(1, 3), (1, 5), (3, 3), (6, 5)])
+def test_the_smallest_difference_is_shown_in_80_percent(tasks, runs):
+  random = np.random.default_rng(2)
+
+  def draw(shift, samples):
+    return (
+        [random.normal(x, 1, (samples, runs)) for _ in range(tasks)]
+        for x in (shift, 0.0))
+
+  # As the page says it: from the spread that the runs happen to have.
+  _, error, df = statistics.difference(*draw(0.0, 100))
+  found = [statistics.smallest_shown(*x) for x in zip(error, df)]
+  shift = np.mean(np.square(found)) ** 0.5  # Variances have no bias.
+  low, high = statistics.interval(*draw(shift, 20_000))
+  assert np.mean((low > 0) | (high < 0)) == pytest.approx(0.8, abs=0.08)
 
 
-def test_few_runs_have_a_probability_without_an_interval():
-  # Two runs above two others would be 1.00, from 1.00 to 1.00.
-  assert statistics.improvement_interval(
-      [[1.0, 2.0]], [[0.0, 0.5]]) == (1.0, None)
-  many = [float(x) for x in range(10)]
-  assert statistics.improvement_interval([many], [many[:9]])[1] is None
-  assert statistics.improvement_interval([many], [many])[1] is not None
+def brute_p(ours, theirs):
+  """Looks at every assignment of the runs of each task to the arms."""
+  per_task = []
+  for x, y in zip(ours, theirs):
+    both, n = np.concatenate([x, y]), len(x)
+    per_task.append([
+        both[[*i]].mean() - np.delete(both, i).mean()
+        for i in itertools.combinations(range(len(both)), n)])
+  means = [np.mean(x) for x in itertools.product(*per_task)]
+  found = np.mean([np.mean(x) - np.mean(y) for x, y in zip(ours, theirs)])
+  return np.mean(np.abs(means) >= abs(found) - 1e-9)
 
 
-def test_both_sides_are_drawn_independently():
+def test_p_is_of_permutations_within_tasks():
+  random = np.random.default_rng(3)
+  ours = [random.normal(1, 1, 3), random.normal(50, 9, 2)]
+  theirs = [random.normal(0, 1, 3), random.normal(40, 9, 3)]
+  assert statistics.permutation_p(ours[:1], theirs[:1]) == pytest.approx(
+      brute_p(ours[:1], theirs[:1]))
+  assert statistics.permutation_p(ours, theirs) == pytest.approx(
+      brute_p(ours, theirs))
+  assert statistics.permutation_p([[1.0, 1.0]], [[1.0, 1.0]]) == 1.0
+
+
+def test_five_runs_of_each_arm_can_have_a_small_p():
+  ours, theirs = [np.arange(5) + 10.0], [np.arange(5.0)]
+  assert statistics.permutations(ours, theirs) == 252
+  assert statistics.permutation_p(ours, theirs) == pytest.approx(2 / 252)
+
+
+def test_p_of_many_permutations_is_of_random_ones(monkeypatch):
+  random = np.random.default_rng(4)
+  ours = [random.normal(0.8, 1, 4) for _ in range(2)]
+  theirs = [random.normal(0, 1, 4) for _ in range(2)]
+  exact = statistics.permutation_p(ours, theirs)
+  monkeypatch.setattr(statistics, 'RESAMPLES', 4000)
+  drawn = statistics.permutation_p(ours, theirs)
+  assert drawn == statistics.permutation_p(ours, theirs) != exact
+  assert drawn == pytest.approx(exact, abs=0.02)
+
+
+def test_without_an_effect_p_is_small_as_rarely_as_it_says():
+  random = np.random.default_rng(5)
+  found = [
+      statistics.permutation_p(*(
+          [random.normal(size=3) for _ in range(2)] for _ in range(2)))
+      for _ in range(300)]
+  assert np.mean(np.array(found) < 0.05) <= 0.08
+  assert np.mean(np.array(found) < 0.5) == pytest.approx(0.5, abs=0.08)
+
+
+def matrices(runs, tasks, others=None):
+  random = np.random.default_rng(6)
+  return (
+      random.integers(0, 9, (runs, tasks)).astype(float),
+      random.integers(0, 9, (others or runs, tasks)).astype(float))
+
+
+@pytest.mark.parametrize('runs, tasks', [(3, 1), (5, 3), (10, 6)])
+def test_measures_are_those_of_rliable(runs, tasks):
+  ours, theirs = matrices(runs, tasks, runs + 1)
+  assert statistics.iqm([*ours.T]) == pytest.approx(
+      rliable.metrics.aggregate_iqm(ours))
+  # Mann and Whitney's U counts a tie one half as well.
+  assert statistics.probability_of_improvement(
+      [*ours.T], [*theirs.T]) == pytest.approx(
+          rliable.metrics.probability_of_improvement(ours, theirs))
+  levels = np.linspace(-1, 10, 23)
+  profiles, _ = rliable.library.create_performance_profile(
+      {'ours': ours}, levels, reps=2)
+  np.testing.assert_allclose(
+      statistics.performance_profile([*ours.T], levels), profiles['ours'])
+
+
+@pytest.mark.filterwarnings('ignore:random_state:FutureWarning')
+def test_percentiles_are_those_of_rliables_bootstrap():
+  ours, _ = matrices(5, 3)
+  _, expected = rliable.library.get_interval_estimates(
+      {'ours': ours}, lambda x: np.array([rliable.metrics.aggregate_iqm(x)]),
+      reps=2000, random_state=np.random.RandomState(0))
+  found = statistics.percentiles([*ours.T], statistics.iqm)
+  np.testing.assert_allclose(found, expected['ours'][:, 0], atol=0.3)
+
+
+def test_measures_keep_the_axes_before_the_runs():
+  random = np.random.default_rng(7)
+  ours = [random.normal(size=(7, 5)), random.normal(size=(7, 6))]
+  theirs = [x + 0.3 for x in ours]
+  for measure, *groups in (
+      (statistics.iqm, ours),
+      (statistics.probability_of_improvement, ours, theirs)):
+    np.testing.assert_allclose(measure(*groups), [
+        measure(*([x[i] for x in y] for y in groups)) for i in range(7)])
+
+
+def test_both_arms_are_drawn_independently():
   # The same runs on both sides: were they drawn together, each resample
-  # would tie with itself, and the interval be a point.
-  runs = [[float(x) for x in range(10)]]
-  point, (low, high) = statistics.improvement_interval(runs, runs)
-  assert point == 0.5 and low < 0.35 and high > 0.65
+  # would tie with itself, and the percentiles would be one point.
+  runs = [float(x) for x in range(10)]
+  low, high = statistics.percentiles(
+      [runs, runs],
+      lambda x: statistics.probability_of_improvement(x[:1], x[1:]))
+  assert low < 0.35 and high > 0.65
 
 
-def test_few_pairs_of_one_task_have_an_interval_of_students_t():
-  values = [1.0, 4.0, 2.0, 9.0, 3.0]
-  point, found = statistics.difference_interval([values])
-  assert point == 3.8 and statistics.interval_kind([values]) == 't'
-  assert found == pytest.approx(scipy.stats.ttest_1samp(
-      values, 0).confidence_interval(0.95))
-  assert statistics.interval_kind([values * 2]) == 'bootstrap'
-  assert statistics.interval_kind([values, values]) == 'bootstrap'
-
-
-def test_without_an_effect_few_pairs_rarely_exclude_zero():
-  random = np.random.RandomState(0)
-  wrong = 0
-  for _ in range(400):
-    _, (low, high) = statistics.difference_interval([random.normal(size=5)])
-    wrong += low > 0 or high < 0
-  assert 0.02 <= wrong / 400 <= 0.08
-
-
-def test_p_is_the_share_of_sign_flips():
-  assert statistics.sign_flip_p([[3.0]]) == 1.0
-  assert statistics.sign_flip_p([[1.0, 2.0, 3.0, 4.0, 0.1]]) == 2 / 2 ** 5
-  assert statistics.sign_flip_p([[0.0, 0.0]]) == 1.0
-  groups = [[1.0, 2.0, -0.5], [30.0, -10.0]]
-  means = [
-      np.mean([np.dot(x[:3], groups[0]) / 3, np.dot(x[3:], groups[1]) / 2])
-      for x in itertools.product([1, -1], repeat=5)]
-  assert statistics.sign_flip_p(groups) == np.mean(
-      np.abs(means) >= abs(means[0]) - 1e-9)
-  values = np.random.RandomState(0).normal(0.5, 1, 12)
-  assert statistics.sign_flip_p([values]) == pytest.approx(
-      scipy.stats.permutation_test(
-          [values], np.mean, permutation_type='samples',
-          n_resamples=np.inf).pvalue)
-
-
-def test_p_of_many_pairs_is_of_random_flips(monkeypatch):
-  values = np.random.RandomState(1).normal(0.5, 1, 15)
-  exact = statistics.sign_flip_p([values])
-  monkeypatch.setattr(statistics, 'EXACT_FLIPS', 1)
-  drawn = statistics.sign_flip_p([values])
-  assert drawn == statistics.sign_flip_p([values]) != exact
-  assert drawn == pytest.approx(exact, abs=0.01)
-  assert statistics.sign_flip_p([[1.0] * 40]) == 1 / 20_001
-
-
-def test_the_smallest_p_of_few_pairs():
-  assert [statistics.smallest_p(n) for n in (1, 2, 5)] == [1.0, 0.5, 0.0625]
-  assert statistics.smallest_p(statistics.FEW_SEEDS - 1) > 0.05
-  assert statistics.smallest_p(statistics.FEW_SEEDS) < 0.05
+def test_a_single_run_has_no_percentiles():
+  assert statistics.percentiles([[3.0], [5.0, 6.0]], statistics.iqm) is None
