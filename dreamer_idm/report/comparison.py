@@ -117,7 +117,7 @@ class Comparison:
     able = f'the comparison could not have shown less than {self.smallest:.0f}'
     if not self.excludes_zero:
       return f'{found}: no difference is shown; {able}.'
-    doubt = '' if self.p_value < 0.05 else (
+    doubt = '' if (self.p_value or 0) < 0.05 else (
         ', but the permutation test does not confirm it' + (
             f' (with so few runs its p cannot be below {self.smallest_p:.2g})'
             if self.smallest_p >= 0.05 else ''))
@@ -195,10 +195,11 @@ def compare(runs, method, condition, baseline=BASELINE):
     notes = [
         *run_settings.scoring_differences([*arms[0], *arms[1]]),
         *run_settings.method_differences(arms[1], arms[0]), *notes]
-    groups.append((step, *[
-        {seed: score for seed, (score, _) in x.items()} for x in found]))
+    ours, theirs = (
+        {seed: score for seed, (score, _) in x.items()} for x in found)
+    groups.append((step, ours, theirs))
     single.append(Comparison(
-        method, baseline, condition, task, *([x] for x in groups[-1]), notes))
+        method, baseline, condition, task, [step], [ours], [theirs], notes))
   if len(groups) > 1:
     notes = [
         f'{x.task}: {y}' for x in single for y in x.notes if ' differ in ' in y]
@@ -208,8 +209,8 @@ def compare(runs, method, condition, baseline=BASELINE):
           f'{len(groups) - len(whole)} tasks with a single run of an arm left '
           'out')
     single.append(Comparison(
-        method, baseline, condition, OVERALL,
-        *([x[i] for x in whole] for i in range(3)), notes))
+        method, baseline, condition, OVERALL, [x for x, _, _ in whole],
+        [x for _, x, _ in whole], [x for _, _, x in whole], notes))
   return single
 
 

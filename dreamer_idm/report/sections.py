@@ -133,7 +133,8 @@ class ReportPage:
         'Interquartile mean (IQM) of the returns of all runs. '
         f'{"; ".join(lines)}. Band: 2.5% to 97.5% percentiles of a bootstrap '
         '(runs drawn within each task; none if any task has a single run), '
-        'which is narrower than a 95% interval. Each line ends where its slowest run is.')
+        'which is narrower than a 95% interval. Each line ends where its '
+        'slowest run is.')
     return points
 
   def _left_out(self, shared, condition):
@@ -291,8 +292,8 @@ class ReportPage:
         'each task). It is no 95% interval: in the same simulations it holds '
         'the true IQM in 71% to 88% of cases with 3 runs per task, in 79% to '
         '92% with 5, and in 88% to 94% with 10.',
-        'P(improvement): fraction of all pairs of a run of the method and one of '
-        'the baseline in which the method scores higher, ties counting one '
+        'P(improvement): fraction of all pairs of a run of the method and one '
+        'of the baseline in which the method scores higher, ties counting one '
         'half, averaged over tasks.',
         'Averages over tasks are of raw returns.',
         'Beside this page: figures/ (PNG and SVG), runs.csv, curves.csv, '
