@@ -38,6 +38,7 @@ def after_upstream(common, agent):
     agent: dreamerv2's imported `agent` module.
   """
   from . import adam
+  from . import eager_arrays
   from . import episode_count
   from . import fast_actor
   from . import fast_decoder
@@ -49,6 +50,7 @@ def after_upstream(common, agent):
   adam.apply(common)
   episode_count.apply(common)
   gif.apply(common)
+  eager_arrays.apply(agent)
   nested_functions.apply(common, agent)
   fast_actor.apply(common, agent)
   fast_decoder.apply(common)

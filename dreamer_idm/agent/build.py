@@ -1,6 +1,7 @@
 """Building agents."""
 
 import contextlib
+import functools
 import io
 
 import numpy as np
@@ -8,6 +9,7 @@ import tensorflow as tf
 
 from .. import upstream
 from . import extended_agent
+from . import registry
 
 
 def build_agent(config, obs_space, act_space, step):
@@ -20,12 +22,17 @@ def build_agent(config, obs_space, act_space, step):
     step: upstream's Counter of agent steps.
 
   Returns:
-    upstream's Agent, or our ExtendedAgent for all but `agent: dreamer`, with
-    all its variables.
+    upstream's Agent for `agent: dreamer` without any extension, otherwise our
+    ExtendedAgent; with all its variables.
+
+  Raises:
+    UsageError: if there is no such method.
   """
-  agent_class = (
-      upstream.agent.Agent if config.agent == 'dreamer'
-      else extended_agent.ExtendedAgent)
+  extensions = registry.extensions(config)
+  agent_class = upstream.agent.Agent
+  if config.agent != 'dreamer' or extensions:
+    agent_class = functools.partial(
+        extended_agent.ExtendedAgent, extensions=extensions)
   with contextlib.redirect_stdout(io.StringIO()):
     agent = agent_class(config, obs_space, act_space, step)
     create_variables(agent)
@@ -35,23 +42,25 @@ def build_agent(config, obs_space, act_space, step):
 def create_variables(agent):
   """Creates all variables, optimizer moments included, without training.
 
-  One training step runs eagerly on a chunk of zeros, in which nothing is
-  updated. A graph that finds its variables made is traced once, not twice.
+  One training step runs eagerly on a chunk of zeros; afterwards every variable
+  has the value that it was created with, also one of an extension's own. A
+  graph that finds its variables made is traced once, not twice.
 
   Args:
     agent: upstream's Agent or a subclass.
   """
   # Two steps make one transition, the least that an evaluator can rate.
+  spaces = {**agent.obs_space, 'action': agent.act_space}
+  convert = upstream.common.replay.convert
   data = {
-      k: np.zeros((1, 2, *v.shape), _dtype(v))
-      for k, v in agent.obs_space.items()}
-  data['action'] = np.zeros((1, 2, *agent.act_space.shape), np.float32)
+      k: tf.constant(convert(np.zeros((1, 2, *v.shape), v.dtype)))
+      for k, v in spaces.items() if not k.startswith('log_')}
   behavior, eagerly = agent._task_behavior, tf.config.functions_run_eagerly()
   config = behavior.config
   behavior.config = config.update({'imag_horizon': 2})  # The least there is.
   tf.config.run_functions_eagerly(True)
   try:
-    with _nothing_updated():
+    with _nothing_updated(agent):
       agent.train(data)
   finally:
     tf.config.run_functions_eagerly(eagerly)
@@ -59,31 +68,30 @@ def create_variables(agent):
 
 
 @contextlib.contextmanager
-def _nothing_updated():
-  def only_moments(self, tape, loss, modules):
-    modules = modules if hasattr(modules, '__len__') else (modules,)
-    self._opt._create_all_weights(
-        [x for module in modules for x in module.variables])
-    return {}
+def _nothing_updated(agent):
+  """Context after which variables, old and new, have their first values."""
+  before = [(x, x.numpy()) for x in agent.variables]
 
-  nothing = lambda *args: None
-  places = (
-      (upstream.common.Optimizer, '__call__', only_moments),
-      (upstream.common.StreamNorm, 'update', nothing),
-      (upstream.agent.ActorCritic, 'update_slow_target', nothing))
-  before = [vars(owner)[name] for owner, name, _ in places]
+  def created(next_creator, **kwargs):
+    variable = next_creator(**kwargs)
+    before.append((variable, variable.numpy()))
+    return variable
+
+  # Gradients would take longer than all the rest.
+  stepped = upstream.common.Optimizer.__call__
+  upstream.common.Optimizer.__call__ = _only_moments
   try:
-    for owner, name, value in places:
-      setattr(owner, name, value)
-    yield
+    with tf.variable_creator_scope(created):
+      yield
   finally:
-    for (owner, name, _), value in zip(places, before):
-      setattr(owner, name, value)
+    upstream.common.Optimizer.__call__ = stepped
+  for variable, value in before:
+    variable.assign(value)
 
 
-def _dtype(space):
-  # As upstream's driver converts observations.
-  if np.issubdtype(space.dtype, np.floating):
-    return np.float32
-  return np.int32 if np.issubdtype(space.dtype, np.signedinteger) else (
-      space.dtype)
+def _only_moments(self, tape, loss, modules):
+  """In the place of an optimizer's step: creates its variables."""
+  modules = modules if hasattr(modules, '__len__') else (modules,)
+  self._opt._create_all_weights(
+      [x for module in modules for x in module.variables])
+  return {}

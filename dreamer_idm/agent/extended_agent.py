@@ -57,10 +57,29 @@ class ExtendedWorldModel(upstream.agent.WorldModel):
     Returns:
       As upstream's: last state, dict of outputs, dict of metrics.
     """
+    for extension in self.extensions:
+      data = extension.batch(data)
     state, outputs, metrics = super().train(data, state)
     for extension in self.extensions:
       metrics.update(extension.train(outputs))
     return state, outputs, metrics
+
+  def preprocess(self, obs):
+    """Upstream's preprocessing, then that of the extensions.
+
+    Upstream calls it on all that its networks see: batches of training, the
+    observations to act on, and the chunks of a report.
+
+    Args:
+      obs: dict of tensors [..., ...], images uint8.
+
+    Returns:
+      dict of tensors of the same leading dimensions.
+    """
+    obs = super().preprocess(obs)
+    for extension in self.extensions:
+      obs = extension.preprocess(obs)
+    return obs
 
   def loss(self, data, state=None):
     """Upstream's loss plus those of the extensions.
@@ -155,13 +174,18 @@ class ExtendedActorCritic(upstream.agent.ActorCritic):
 
     Args:
       seq: dict of imagined tensors [H + 1, N, ...].
-      target: float32 [H, N].
+      target: float32 [H, N]; the critic's loss gets them unchanged.
 
     Returns:
       float32 scalar, and a dict of scalar metrics.
     """
+    changes = {}
+    for extension in self.extensions:
+      target, found = extension.actor_target(self, target)
+      changes.update(found)
     loss, metrics = super().actor_loss(
         _weighted(seq, 'actor_weight', loss_weights.actor_weights), target)
+    metrics.update(changes)
     for extension in self.extensions:
       more, found = extension.actor_loss(self, seq)
       loss = loss if more is None else loss + more
@@ -202,7 +226,7 @@ class ExtendedAgent(upstream.agent.Agent):
   for bit.
   """
 
-  def __init__(self, config, obs_space, act_space, step):
+  def __init__(self, config, obs_space, act_space, step, extensions=None):
     """Builds the agent; its variables appear with the first training step.
 
     Args:
@@ -210,11 +234,13 @@ class ExtendedAgent(upstream.agent.Agent):
       obs_space: dict of gymnasium spaces.
       act_space: dict with the gymnasium space of `action`.
       step: upstream's Counter of agent steps.
+      extensions: list of Extension; None for those of the config.
 
     Raises:
       UsageError: if there is no such method.
     """
-    extensions = registry.extensions(config)
+    if extensions is None:
+      extensions = registry.extensions(config)
     with upstream.parts(
         WorldModel=functools.partial(
             ExtendedWorldModel, extensions=extensions),

@@ -1,19 +1,29 @@
 """What a method may add to Dreamer: the hooks, each of which does nothing.
 
 Shapes: B batch, L chunk length, H horizon, N imagined trajectories, F = S + D
-feature size. A method is a list of extensions, see `methods`. In the order in
-which an update asks them:
+feature size. A method is a list of extensions, see `registry`. In the order in
+which an update asks them; brackets are hooks, lines are the tapes:
 
-  replay -> [model_loss] world-model step [train] -> [starts] imagination
-  -> [reward] -> [target] -> [weights] -> [actor_loss] actor and critic steps
+  replay --> [batch]
+  model tape:  [preprocess] -> upstream's loss -> [model_loss]
+  step of the world model -> [train]
+  [starts]
+  actor tape:  imagination -> [reward] -> [target], [weights]
+               -> [actor_target] -> upstream's loss -> [actor_loss]
+  critic tape: upstream's loss
+  steps of actor and critic
 
-and [act] when the agent acts. An imagined sequence `seq` is upstream's dict of
-tensors [H + 1, N, ...]: `feat`, `stoch`, `deter`, `action`, `reward`,
-`discount`, `weight` and the latents' statistics; action[t + 1] is taken at
-feat[t] and leads to feat[t + 1], action[0] is zeros.
+To act, the agent asks [preprocess] and [act]. An imagined sequence `seq` is
+upstream's dict of tensors [H + 1, N, ...]: `feat`, `stoch`, `deter`, `action`,
+`reward`, `discount`, `weight` and the latents' statistics; action[t + 1] is
+taken at feat[t] and leads to feat[t + 1], action[0] is zeros.
 
 What is switched off should be left out of the list, not multiplied by zero:
 without extensions an update is upstream's, bit for bit.
+
+An extension may keep numbers of its own in tf.Variables that are attributes of
+it: they are saved with the agent. Building an agent runs one update on zeros to
+create all variables; afterwards each has its first value again.
 """
 
 from .. import upstream
@@ -25,8 +35,7 @@ class Extension(upstream.common.Module):
   Attributes:
     config: upstream's Config with our keys.
     classes: dict of names of upstream's classes to subclasses that the world
-      model is built from instead, such as {'Decoder': RememberingDecoder}; of
-      two extensions that name the same class, the later one is heard.
+      model is built from instead, such as {'Encoder': MyEncoder}.
     unused: names, of `actor` and `critic`, of what this method does not train.
     model_modules: modules with variables beside the world model's own that its
       optimizer trains too.
@@ -44,13 +53,46 @@ class Extension(upstream.common.Module):
     """
     self.config = config
 
+  def batch(self, data):
+    """Outside of any tape, once per update: changes the replay's batch.
+
+    The world model learns from what is returned; acting and reports are not
+    asked. The flags that mark episodes must stay.
+
+    Args:
+      data: dict of tensors [B, L, ...] as the replay stores them, images
+        uint8; action[:, t] led to observation t.
+
+    Returns:
+      dict of tensors [B, L, ...] of the same dtypes; the one that was given is
+      not to be changed.
+    """
+    return data
+
+  def preprocess(self, obs):
+    """Under the model's tape in training, else none: changes all inputs.
+
+    Asked wherever upstream preprocesses: in the world model's loss, in acting
+    and in reports, so that the networks see the same kind of numbers
+    everywhere. The decoder's targets are what is returned here, too.
+
+    Args:
+      obs: dict of tensors [..., ...] after upstream's preprocessing: images
+        in [-0.5, 0.5], rewards clipped; the leading dimensions are [B, L] in
+        training and [n] in acting.
+
+    Returns:
+      dict of tensors of the same shapes; the one that was given is not to be
+      changed.
+    """
+    return obs
+
   def model_loss(self, model, data, outs):
-    """Adds to the world model's loss, inside the tape of its step.
+    """Under the model's tape: adds to the world model's loss.
 
     Args:
       model: the WorldModel: encoder, rssm, heads, preprocess.
-      data: dict of tensors [B, L, ...] from the replay, images uint8;
-        action[:, t] led to observation t.
+      data: dict of tensors [B, L, ...] as `batch` returns them.
       outs: dict of what upstream's loss returns: embed [B, L, E], feat
         [B, L, F], post and prior (dicts of [B, L, ...]), kl [B, L]. What is
         put in here reaches `train`.
@@ -61,7 +103,7 @@ class Extension(upstream.common.Module):
     return None, {}
 
   def train(self, outs):
-    """Steps optimizers of the extension's own, after the world model's.
+    """Outside of any tape, after the model's step: steps other optimizers.
 
     Args:
       outs: dict, see `model_loss`; from before the world model's step.
@@ -72,10 +114,10 @@ class Extension(upstream.common.Module):
     return {}
 
   def starts(self, start, is_terminal):
-    """Changes the states that imagination starts from.
+    """Outside of any tape: changes the states that imagination starts from.
 
     Args:
-      start: dict of posterior tensors [B, L, ...]; no gradient is taken.
+      start: dict of posterior tensors [B, L, ...].
       is_terminal: bool [B, L].
 
     Returns:
@@ -84,7 +126,7 @@ class Extension(upstream.common.Module):
     return start, is_terminal
 
   def reward(self, behavior, seq, reward):
-    """Changes the rewards that the returns are made of.
+    """Under the actor's tape: changes the rewards that make up the returns.
 
     The critic then no longer predicts what an episode returns, and evaluations
     leave the comparison out.
@@ -100,7 +142,7 @@ class Extension(upstream.common.Module):
     return reward
 
   def target(self, behavior, seq):
-    """Replaces the lambda returns that actor and critic learn from.
+    """Under the actor's tape: replaces the lambda returns of actor and critic.
 
     As with `reward`, evaluations then leave the critic's values out.
 
@@ -115,7 +157,7 @@ class Extension(upstream.common.Module):
     return None
 
   def weights(self, seq):
-    """Weighs the steps of imagined trajectories in both losses.
+    """Under the actor's tape: weights imagined steps in both losses.
 
     The weights of several extensions are multiplied.
 
@@ -124,13 +166,29 @@ class Extension(upstream.common.Module):
 
     Returns:
       None, or: the actor's weights and the critic's, each float32 [H, N]
-      without gradient, or None; and a dict of scalar metrics. Element t weighs
-      target t, of the state t.
+      without gradient, or None; and a dict of scalar metrics. Element t
+      belongs to target t, of the state t.
     """
     return None
 
+  def actor_target(self, behavior, target):
+    """Under the actor's tape: changes the targets of the actor's loss alone.
+
+    The critic goes on learning from what `target` returned. With the actor's
+    gradient `reinforce` or `both` upstream subtracts the critic's value from
+    the result.
+
+    Args:
+      behavior: the ActorCritic.
+      target: float32 [H, N].
+
+    Returns:
+      float32 [H, N], and a dict of scalar metrics.
+    """
+    return target, {}
+
   def actor_loss(self, behavior, seq):
-    """Adds to the actor's loss, inside the tape of its step.
+    """Under the actor's tape: adds to the actor's loss.
 
     Args:
       behavior: the ActorCritic.
@@ -142,7 +200,7 @@ class Extension(upstream.common.Module):
     return None, {}
 
   def act(self, model, behavior, feat):
-    """Chooses the action in the environment, in the actor's place.
+    """Outside of any tape: chooses the action in the actor's place.
 
     Args:
       model: the WorldModel.

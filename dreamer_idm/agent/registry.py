@@ -2,7 +2,10 @@
 
 A method is a module with a function `extensions(config)` that returns a list
 of Extension, empty if all of the method's switches are off. The key `agent`
-names it: one of METHODS, or the full name of a module of your own.
+names it: one of METHODS, or the full name of a module of your own. The modules
+in COMMON are of the same kind and belong to no method: each has a switch among
+its own keys that is off by default, and works with every method and with
+Dreamer itself.
 """
 
 import importlib
@@ -14,23 +17,26 @@ METHODS = {
         x: f'dreamer_idm.methods.{x}' for x in (
             'clion', 'bird', 'soft_bird', 'planet', 'no_value',
             'contrastive')}}
+COMMON: dict[str, str] = {}
 
 
 def extensions(config):
-  """Builds what a method adds to Dreamer.
+  """Builds what a config adds to Dreamer.
 
   Args:
     config: upstream's Config with our keys.
 
   Returns:
-    list of Extension.
+    list of Extension: the common ones that are switched on, then the method's.
+    Empty for upstream's own agent.
 
   Raises:
     UsageError: if there is no such method.
   """
-  if config.agent == 'dreamer':
-    return []
-  return load(config.agent).extensions(config)
+  modules = [importlib.import_module(x) for x in COMMON.values()]
+  if config.agent != 'dreamer':
+    modules.append(load(config.agent))
+  return [x for module in modules for x in module.extensions(config)]
 
 
 def load(name):
