@@ -5,9 +5,10 @@ episode is written to a file of its own books, so that one can tell whether
 all of them, and each only once, came to be in a replay.
 
   LEDGER         file that finished episodes are appended to
-  LEDGER_FAULT   `raise`, `exit`, `hang`, `nan`, `inf`, `kill` or `term` (the
-                 process gets that signal), and after a colon the step, counted
-                 over all episodes of a process, at which
+  LEDGER_FAULT   `raise`, `exit`, `hang`, `kill` or `term` (the process gets
+                 that signal), or a number such as `nan` or `1e300` (which is
+                 the reward), and after a colon the step, counted over all
+                 episodes of a process, at which
 """
 
 import itertools

@@ -83,42 +83,44 @@ class Clock:
     setattr(owner, name, timed)
 
 
-def instrument(training, clock):
+def instrument(training, config, clock):
   """Times the parts of a run.
 
   Args:
     training: loop.Training before its `run`.
+    config: its Config.
     clock: Clock, started anew at the end of the second evaluation.
   """
   from dreamer_idm.evaluation import rollout
+  collector, folder = training.collector, training.folder
   clock.wrap(rollout, 'evaluate', 'evaluation')
-  for env in (*training.envs, training.eval_env, training.rotated_env):
-    if env is not None:
-      clock.wrap(env, 'step', 'environment')
-      clock.wrap(env, 'reset', 'environment')
-  clock.wrap(training.replay, 'add_step', 'replay')
+  for env in (*collector.envs, *training.evaluator.envs.values()):
+    clock.wrap(env, 'step', 'environment')
+    clock.wrap(env, 'reset', 'environment')
+  clock.wrap(collector.replay, 'add_step', 'replay')
   clock.wrap(training.progress, 'tick', 'logging')
   for name in ('write', 'report', 'curve', 'update', 'evaluation', 'episode'):
-    clock.wrap(training.log, name, 'logging')
-  draw = training.batches.__next__
-
-  def drawn():
-    with clock.part('batch'):
-      return draw()
-
-  training.batches = iter(drawn, None)
+    clock.wrap(folder.log, name, 'logging')
   build, evaluate = training._build, training._evaluate
 
   def timed_build():
     build()
-    clock.wrap(training.agent, 'policy', 'policy')
-    clock.wrap(training.agent, 'report', 'logging')
-    clock.wrap(training, '_update', 'update')
+    learner = training.learner
+    clock.wrap(learner.agent, 'policy', 'policy')
+    clock.wrap(learner, 'report', 'logging')
+    draw = learner.batches.__next__
+
+    def drawn():
+      with clock.part('batch'):
+        return draw()
+
+    learner.batches = iter(drawn, None)
+    clock.wrap(learner, 'update', 'update')
     clock.wrap(training, 'checkpoint', 'checkpoint')
 
   def timed_evaluate():
     evaluate()
-    if int(training.step) == training.config.eval_every:
+    if int(training.step) == config.eval_every:
       clock.start()
 
   training._build, training._evaluate = timed_build, timed_evaluate
@@ -143,7 +145,7 @@ def main():
     from dreamer_idm.training import loop
     clock = Clock()
     training = loop.Training(config, pathlib.Path(folder), gpus)
-    instrument(training, clock)
+    instrument(training, config, clock)
     try:
       training.run()
     finally:

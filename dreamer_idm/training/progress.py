@@ -24,27 +24,36 @@ def _told():
 class Progress:
   """A bar on a terminal, otherwise a line at least every so many seconds."""
 
-  def __init__(self, total, start=0, interval=30, stream=None):
-    """Starts the clock.
+  def __init__(self, total, interval=30, stream=None):
+    """Shows nothing yet.
 
     Args:
       total: int, env steps of the whole run.
-      start: int, env steps done before this process.
       interval: float, most seconds between two lines.
       stream: text stream; None for standard output.
     """
     self._stream = stream or sys.stdout
     self._total = total
     self._interval = interval
-    self._step = start
     self._fields = {}
     self._shown = time.time()
     self._speed = None
-    self._mark = (time.time(), start)
     self._bar = None
+    self.begin(0)
+
+  def begin(self, step):
+    """Starts the clock.
+
+    Args:
+      step: int, env steps done before this process.
+    """
+    self._step = step
+    self._mark = (time.time(), step)
+    if self._bar is not None:
+      self._bar.close()
     if self._stream.isatty():
       self._bar = tqdm.tqdm(
-          total=total, initial=start, unit=' env steps', file=self._stream,
+          total=self._total, initial=step, unit=' env steps', file=self._stream,
           dynamic_ncols=True, smoothing=0.05)
 
   def note(self, text):

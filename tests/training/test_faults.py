@@ -48,17 +48,16 @@ def training(tmp_path, monkeypatch):
 
 
 def at_step(training, number, act):
-  training.driver.on_step(
+  training.collector.driver.on_step(
       lambda transition, worker: int(training.step) == number and act())
 
 
 def test_a_loss_that_is_not_finite_ends_it_with_the_last_state_kept(
     training, tmp_path):
   first = training()
-  poisoned = first.replay  # A reward whose square no float32 can hold.
 
-  def poison():
-    for episode in poisoned._complete_eps.values():
+  def poison():  # By a reward whose square no float32 can hold.
+    for episode in first.collector.replay._complete_eps.values():
       episode['reward'][:] = 1e30
   at_step(first, 75, poison)
   with pytest.raises(TrainingError, match=(
@@ -76,7 +75,7 @@ def test_no_checkpoint_is_made_of_parameters_that_are_not_finite(
   first = training()
 
   def poison():
-    variable = first.agent.wm.model_opt.variables[-1]
+    variable = first.learner.agent.wm.model_opt.variables[-1]
     variable.assign(tf.fill(variable.shape, np.float32(np.inf)))
     raise KeyboardInterrupt  # Which would save.
   at_step(first, 65, poison)
@@ -122,7 +121,7 @@ def test_what_only_shows_may_fail(training, tmp_path, capsys):
 
   def full(*args):
     raise OSError(28, 'No space left on device')
-  tensorboard = first.log._logger._outputs[1]
+  tensorboard = first.folder.log._logger._outputs[1]
   output = tensorboard.__closure__
   for cell in output:
     if hasattr(cell.cell_contents, '_ensure_writer'):

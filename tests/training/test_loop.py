@@ -204,29 +204,31 @@ def test_resuming_restores_all_that_can_be(tmp_path):
   first = build()
   for _ in range(3):
     first._update()
-  first.to_pretrain = 5
+  first.learner.to_pretrain = 5
   first.checkpoint(score=12.5)
   second = build()
   try:
-    mine = first.agent.variables
-    for x, y in zip(mine, second.agent.variables, strict=True):
+    mine = first.learner.agent.variables
+    for x, y in zip(mine, second.learner.agent.variables, strict=True):
       np.testing.assert_array_equal(x, y, x.name)
     optimizers = [
         lambda x: x.wm.model_opt, lambda x: x._task_behavior.actor_opt,
         lambda x: x._task_behavior.critic_opt,
         lambda x: part(x, TrajectoryEvaluator)._opt]
     for optimizer in optimizers:
-      moments = [optimizer(x.agent).variables for x in (first, second)]
+      moments = [
+          optimizer(x.learner.agent).variables for x in (first, second)]
       assert len(moments[0]) > 2
       for x, y in zip(*moments, strict=True):
         np.testing.assert_array_equal(x, y, x.name)
     assert int(second.step) == int(first.step) == 30
-    assert second.updates == first.updates == 4
-    assert second.best == 12.5
+    assert second.learner.updates == first.learner.updates == 4
+    assert second.folder.best == 12.5
     # What was interrupted is still to do: pretraining, and an evaluation.
-    assert second.to_pretrain == 5 and second.evaluated is None
+    assert second.learner.to_pretrain == 5
+    assert second.evaluator.due(30)
     for _ in range(5):
-      one, other = next(first.batches), next(second.batches)
+      one, other = [next(x.learner.batches) for x in (first, second)]
       for key in one:
         np.testing.assert_array_equal(one[key], other[key])
   finally:

@@ -1,73 +1,48 @@
 """Environments that fail, in this process and in processes of their own."""
 
-import itertools
 import os
 import signal
-import sys
 
 import numpy as np
 import pytest
-from conftest import ROOT
+import tiny
 
+from bench import ledger
 from dreamer_idm import upstream
-from dreamer_idm.config import load as config_lib
 from dreamer_idm.envs import gymnasium_env
 from dreamer_idm.errors import TrainingError
-from dreamer_idm.training import replay as replay_lib
 from dreamer_idm.training import restarts
 
-sys.path.insert(0, str(ROOT))
-from bench import ledger  # noqa: E402
-
-common = upstream.common
-
 
 @pytest.fixture
-def replay(tmp_path):
-  return replay_lib.SeededReplay(tmp_path, 0, minlen=8, maxlen=8)
-
-
-@pytest.fixture
-def start(monkeypatch):
-  """Starts environments with a fault, which are ended after the test."""
-  started = []
+def start(monkeypatch, tmp_path):
+  """Collects from environments with a fault, which end with the test."""
+  opened = []
 
   def begin(fault, parallel='none', count=1):
     monkeypatch.setenv('LEDGER_FAULT', fault)
-    monkeypatch.setenv('PYTHONPATH', str(ROOT))
-    ledger.Ledger.steps = itertools.count(1)
-    config = config_lib.load([
-        '--configs', 'cpu_proprio', '--task', 'gym_bench.ledger:Ledger-v0',
-        '--action_repeat', '1', '--envs_parallel', parallel])
     notes = []
-    started.extend(restarts.make_envs(config, 'train', count, 0, notes.append))
-    return started, notes
+    opened.append(tiny.make_collector(
+        tmp_path, '--envs', str(count), '--envs_parallel', parallel,
+        '--replay.minlen', '8', '--replay.maxlen', '8', note=notes.append))
+    return opened[-1], notes
   yield begin
-  for env in started:
-    env.close()
+  for each in opened:
+    each.close()
 
 
-def drive(envs, replay, steps):
-  """As the training does it; returns the steps that were counted."""
-  driver, counted = common.Driver(envs), []
-
-  def on_step(transition, worker):
-    if envs[worker].broken:
-      replay.forget_unfinished(worker)
-    else:
-      counted.append(worker)
-      replay.add_step(transition, worker)
-
-  driver.on_step(on_step)
-  driver.on_reset(replay.add_step)
-  driver(common.RandomAgent(envs[0].act_space), steps=steps)
-  replay.forget_unfinished()
-  return counted
+def drive(collector, steps):
+  """Acts at random for some steps; returns how many steps counted."""
+  before = int(collector.step)
+  collector.collect(upstream.common.RandomAgent(collector.act_space), steps)
+  collector.driver.reset()
+  collector.replay.forget_unfinished()
+  return int(collector.step) - before
 
 
-def check(replay, episodes):
+def check(collector, episodes):
   """Whole episodes, each of one instance, from its first step to its last."""
-  found = list(replay._complete_eps.values())
+  found = list(collector.replay._complete_eps.values())
   assert len(found) == episodes
   for episode in found:
     vector = episode['vector']
@@ -79,15 +54,15 @@ def check(replay, episodes):
 
 
 @pytest.mark.parametrize('parallel', ['none', 'thread', 'process'])
-def test_what_raises_is_started_again(start, replay, parallel):
-  envs, notes = start('raise:100', parallel)
-  counted = drive(envs, replay, 220)
+def test_what_raises_is_started_again(start, parallel):
+  collector, notes = start('raise:100', parallel)
+  counted = drive(collector, 220)
   # Two whole episodes, 19 steps and a failure, then three whole ones; in a
   # process of its own the steps count anew, and it fails once more.
   again = parallel == 'process'
-  assert len(counted) == 220 - 1 - again
-  check(replay, 4 if again else 5)
-  assert envs[0].restarts == len(notes) == 1 + again
+  assert counted == 220 - 1 - again
+  check(collector, 4 if again else 5)
+  assert collector.envs[0].restarts == len(notes) == 1 + again
   assert notes[0] == (
       'environment 0 (train) of gym_bench.ledger:Ledger-v0 failed '
       '(RuntimeError: the ledger was told to fail): its episode is dropped, '
@@ -95,53 +70,54 @@ def test_what_raises_is_started_again(start, replay, parallel):
           'RuntimeError: ', '' if parallel == 'none' else 'RuntimeError: ')
 
 
-def test_a_process_that_exits_harms_its_own_episode_alone(start, replay):
-  envs, notes = start('exit:100', 'process', count=2)
+def test_a_process_that_exits_harms_its_own_episode_alone(start):
+  collector, notes = start('exit:100', 'process', count=2)
   # The first one begins a few steps earlier, lest both fail at once.
-  envs[0].reset()
+  collector.envs[0].reset()
   for _ in range(30):
-    envs[0].step({'action': np.zeros(1)})()
-  counted = drive(envs, replay, 198)
-  assert [x.restarts for x in envs] == [1, 0]
-  assert counted.count(0) == 98 and counted.count(1) == 99
+    collector.envs[0].step({'action': np.zeros(1)})()
+  counted = drive(collector, 198)
+  assert [x.restarts for x in collector.envs] == [1, 0]
+  assert counted == 98 + 99
   assert 'ended unasked, exit code 3' in notes[0]
-  check(replay, 1 + 2)
+  check(collector, 1 + 2)
 
 
-def test_a_process_that_is_killed_or_hangs_is_started_again(
-    start, replay, monkeypatch):
-  envs, notes = start('hang:50', 'process')
-  envs[0]._env.timeout = 4
-  drive(envs, replay, 60)
+def test_a_process_that_is_killed_or_hangs_is_started_again(start, monkeypatch):
+  collector, notes = start('hang:50', 'process')
+  collector.envs[0]._env.timeout = 4
+  drive(collector, 60)
   assert 'did not answer for 4 s and was ended' in notes[0]
-  os.kill(envs[0]._env._process.pid, signal.SIGKILL)
+  os.kill(collector.envs[0]._env._process.pid, signal.SIGKILL)
   monkeypatch.setenv('LEDGER_FAULT', '')
-  drive(envs, replay, 90)
+  drive(collector, 90)
   assert 'exit code -9' in notes[1] and len(notes) == 2
-  check(replay, 3)
+  check(collector, 3)
 
 
-def test_it_is_given_up_after_a_few_times_in_a_row(start, replay):
-  envs, notes = start('exit:20', 'process')
+def test_it_is_given_up_after_a_few_times_in_a_row(start):
+  collector, notes = start('exit:20', 'process')
   with pytest.raises(
       TrainingError, match='failed 4 times without a whole episode between'):
-    drive(envs, replay, 1000)
-  assert len(notes) == restarts.LIMIT and not replay._complete_eps
+    drive(collector, 1000)
+  assert len(notes) == restarts.LIMIT and not collector.replay._complete_eps
 
 
-def test_failing_to_start_counts_as_well(start, replay):
-  envs, notes = start('raise:50')
-  make = envs[0]._make
-  envs[0]._make = lambda starts: make(starts) if starts == 3 else 1 / 0
-  drive(envs, replay, 150)
+def test_failing_to_start_counts_as_well(start):
+  collector, notes = start('raise:50')
+  env, = collector.envs
+  make = env._make
+  env._make = lambda starts: make(starts) if starts == 3 else 1 / 0
+  drive(collector, 150)
   assert len(notes) == 3 and 'division by zero' in notes[2]
-  check(replay, 3)
+  check(collector, 3)
 
 
 def test_an_environment_that_is_made_again_is_another_one(start):
-  envs, _ = start('')
+  collector, _ = start('')
+  first, = collector.envs
   seeds = set()
-  for env in (envs[0]._env, envs[0]._make(1), envs[0]._make(2)):
+  for env in (first._env, first._make(1), first._make(2)):
     while not isinstance(env, gymnasium_env.OldInterface):
       env = env._env
     seeds.add(env._seed)
@@ -149,12 +125,12 @@ def test_an_environment_that_is_made_again_is_another_one(start):
 
 
 @pytest.mark.parametrize('value', ['nan', 'inf', '1e300'])
-def test_values_that_are_not_finite_are_named(start, replay, value):
-  envs, _ = start(f'{value}:90')
+def test_values_that_are_not_finite_are_named(start, value):
+  collector, _ = start(f'{value}:90')
   with pytest.raises(TrainingError, match=(
       'the reward of environment 0 .* is not finite: mend the environment')):
-    drive(envs, replay, 1000)
-  check(replay, 2)
-  envs[0]._env.reset = lambda: {'vector': np.array([1.0, -np.inf])}
+    drive(collector, 1000)
+  check(collector, 2)
+  collector.envs[0]._env.reset = lambda: {'vector': np.array([1.0, -np.inf])}
   with pytest.raises(TrainingError, match='the observation vector of'):
-    envs[0].reset()
+    collector.envs[0].reset()

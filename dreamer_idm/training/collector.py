@@ -1,0 +1,144 @@
+"""Collecting experience: environments, driver and replay."""
+
+import contextlib
+
+from .. import upstream
+from ..envs import environments
+from ..errors import UsageError
+from ..runs import episode_files
+from . import replay as replay_lib
+from . import restarts
+
+common = upstream.common
+
+
+class Collector:
+  """Steps environments with a policy and keeps what happens in a replay."""
+
+  def __init__(self, config, directory, step, seed, saved=None, note=print):
+    """Opens the replay and the environments; takes no step.
+
+    Args:
+      config: upstream's Config with our keys.
+      directory: pathlib.Path of the replay.
+      step: upstream's Counter of agent steps, incremented here.
+      seed: int, of the environments and of the replay's draws.
+      saved: dict, `state` of the checkpoint that the run resumes from; None
+        for a new run, whose episodes on the disk are quarantined.
+      note: function of str, told of failures and of quarantined files.
+
+    Raises:
+      UsageError: if the environments cannot be made, or have nothing to
+        observe.
+      OSError: if the replay cannot be opened.
+    """
+    self.step, self._config, self._note = step, config, note
+    self._directory = directory
+    self.replay = self._open_replay(seed, saved)
+    self.envs = restarts.make_envs(config, 'train', config.envs, seed, note)
+    environments.check_observations(config, self.obs_space)
+    self.on_step = lambda: None  # Called after each step that counts.
+    self.on_episode = lambda episode: None  # After each that counts.
+    self._broken = False  # Whether the present step ends a broken episode.
+    self.driver = common.Driver(self.envs)
+    self.driver.on_step(self._on_step)
+    self.driver.on_reset(self.replay.add_step)
+    self.driver.on_episode(self._on_episode)
+
+  def _open_replay(self, seed, saved):
+    directory, late = self._directory, 0
+    if directory.exists():
+      late = replay_lib.set_aside(directory, saved['episodes'] if saved else [])
+    if late:
+      self._note(
+          f'{late} episodes that no checkpoint knows of set aside in '
+          f'{directory} (*.after_checkpoint).')
+    replay = replay_lib.SeededReplay(directory, seed, **self._config.replay)
+    if replay.unreadable:
+      self._note(
+          f'{len(replay.unreadable)} files that are no whole episodes set '
+          f'aside in {directory} (*.{episode_files.UNREADABLE}).')
+    if saved:
+      replay.keep(saved['loaded'])
+    return replay
+
+  @property
+  def obs_space(self):
+    """Dict of the observations' gymnasium spaces."""
+    return self.envs[0].obs_space
+
+  @property
+  def act_space(self):
+    """Dict of the actions' gymnasium spaces."""
+    return self.envs[0].act_space
+
+  @property
+  def restarts(self):
+    """How often environments were restarted in this process."""
+    return sum(x.restarts for x in self.envs)
+
+  def prefill(self, missing):
+    """Acts at random until there are steps and at least one whole episode.
+
+    Args:
+      missing: int, agent steps to take; may be 0 or less.
+
+    Raises:
+      UsageError: if no episode is long enough for the replay.
+    """
+    random_agent = common.RandomAgent(self.act_space)
+    end, failures = int(self.step) + missing, None
+    while failures != self.restarts:  # A broken episode does not count.
+      failures = self.restarts
+      self.driver(
+          random_agent, steps=max(0, end - int(self.step)), episodes=1)
+    self.driver.reset()
+    self.replay.forget_unfinished()
+
+  def check(self):
+    """Raises UsageError if there is nothing to train on."""
+    if not self.replay.stats['loaded_episodes']:
+      raise UsageError(
+          'No random episode is as long as replay.minlen '
+          f'({self._config.replay.minlen} agent steps): lower replay.minlen, '
+          'or raise time_limit.')
+
+  def collect(self, policy, steps):
+    """Acts.
+
+    Args:
+      policy: function of (observations, state) to (outputs, state).
+      steps: int, agent steps; a few more where several environments do not
+        divide it.
+    """
+    self.driver(policy, steps=steps)
+
+  def _on_step(self, transition, worker):
+    self._broken = self.envs[worker].broken
+    if self._broken:
+      self.replay.forget_unfinished(worker)
+      return
+    self.step.increment()
+    self.replay.add_step(transition, worker)
+    self.on_step()
+
+  def _on_episode(self, episode):
+    if not self._broken:
+      self.on_episode(episode)
+
+  def state(self):
+    """Describes the replay for a checkpoint.
+
+    Returns:
+      dict of plain data: names of all episodes on the disk, and of those in
+      memory in the order of drawing.
+    """
+    return {
+        'episodes': replay_lib.names(self._directory),
+        'loaded': self.replay.loaded}
+
+  def close(self):
+    """Closes the environments."""
+    for env in self.envs:
+      with contextlib.suppress(Exception):
+        env.close()

@@ -1,0 +1,91 @@
+"""What a run keeps in its folder: config, metrics, pictures, checkpoints."""
+
+from .. import upstream
+from ..config import load as config_lib
+from ..errors import UsageError
+from ..runs import checkpoints
+from . import metrics_log
+from . import sanity_checks
+
+
+class RunFolder:
+  """The folder of a run that trains."""
+
+  def __init__(self, config, logdir, note=print):
+    """Finds where the run resumes, and cuts its metrics off there.
+
+    Args:
+      config: upstream's Config with our keys.
+      logdir: pathlib.Path, existing and locked.
+      note: function of str, told of damaged checkpoints and of what cannot be
+        written.
+
+    Raises:
+      UsageError: if no checkpoint can be read though there are some.
+      OSError: if metrics.jsonl cannot be written.
+    """
+    self._config, self.path = config, logdir
+    self._checkpoints = checkpoints.Checkpoints(logdir / 'checkpoints')
+    for line in self._checkpoints.recover(sanity_checks.problem):
+      note(line)
+    # The plain state of the checkpoint that the run resumes from, or None.
+    self.saved = saved = self._checkpoints.state()
+    self.step = upstream.common.Counter(saved['step'] if saved else 0)
+    # A best one that was damaged has no successor to beat it.
+    known = saved and self._checkpoints.path('best')
+    self.best = saved.get('best') if known else None
+    self._best_step = saved.get('best_step') if saved else None
+    self.log = metrics_log.RunLog(
+        config, logdir, self.step, saved.get('metrics') if saved else None,
+        note)
+
+  def write_config(self):
+    """Writes config.yaml."""
+    config_lib.save(self._config, self.path / 'config.yaml')
+
+  def attach(self, agent):
+    """Says whose variables `restore` and `save` mean.
+
+    Args:
+      agent: upstream's Agent or a subclass, with all its variables.
+    """
+    self._checkpoints = checkpoints.Checkpoints(
+        self.path / 'checkpoints', agent, self._config.checkpoints)
+
+  def restore(self):
+    """Loads the latest checkpoint into the agent.
+
+    Raises:
+      UsageError: if it does not fit the agent.
+    """
+    try:
+      self._checkpoints.restore()
+    except (AssertionError, ValueError) as error:
+      raise UsageError(
+          f'{self._checkpoints.path()} has not the networks of '
+          f'{self.path / "config.yaml"}: was one of them replaced? Restore '
+          'it, or choose another folder with --logdir') from error
+
+  def save(self, state, score=None):
+    """Writes a checkpoint.
+
+    Args:
+      state: dict of plain data, what the parts of the training keep.
+      score: float, the mean clean evaluation return at this step, or None if
+        there was no evaluation.
+
+    Raises:
+      OSError or tf.errors.OpError: if it cannot be written; the ones before
+        are kept.
+    """
+    step = int(self.step)
+    best = score is not None and bool(self.best is None or score >= self.best)
+    if best:
+      self.best, self._best_step = float(score), step
+    self._checkpoints.save(step, {
+        'step': step,
+        'best': self.best,
+        'best_step': self._best_step,
+        'metrics': self.log.size(),
+        **state,
+    }, best)

@@ -1,0 +1,93 @@
+"""The collector by itself, on an environment that keeps books."""
+
+import json
+
+import numpy as np
+import pytest
+import tiny
+
+from bench import ledger
+from dreamer_idm import upstream
+from dreamer_idm.errors import UsageError
+from dreamer_idm.training import replay as replay_lib
+
+
+@pytest.fixture
+def collect(tmp_path):
+  """Opens collectors, which are closed after the test."""
+  opened = []
+
+  def begin(*flags, **kwargs):
+    opened.append(tiny.make_collector(tmp_path / 'episodes', *flags, **kwargs))
+    return opened[-1]
+  yield begin
+  for each in opened:
+    each.close()
+
+
+def random_agent(collector):
+  return upstream.common.RandomAgent(collector.act_space)
+
+
+def test_prefill_ends_behind_its_steps_and_drops_what_is_unfinished(collect):
+  collector = collect()
+  collector.prefill(tiny.STEPS + 10)
+  assert int(collector.step) == tiny.STEPS + 10
+  assert collector.replay.stats['loaded_episodes'] == 2
+  collector.collect(random_agent(collector), ledger.LENGTH)
+  found = list(collector.replay._complete_eps.values())
+  assert [len(x['reward']) - 1 for x in found] == 3 * [ledger.LENGTH]
+
+
+def test_prefill_needs_a_whole_episode_however_few_its_steps(collect):
+  collector = collect()
+  collector.prefill(1)
+  assert int(collector.step) == ledger.LENGTH
+  collector.check()
+
+
+def test_episodes_that_are_too_short_are_one_line(collect):
+  collector = collect('--replay.minlen', '50', '--replay.maxlen', '50')
+  collector.prefill(tiny.STEPS)
+  with pytest.raises(UsageError, match=r'No random episode .* \(50 agent ste'):
+    collector.check()
+
+
+def test_every_step_and_every_episode_is_told(collect):
+  collector, steps, scores = collect('--envs', '2'), [], []
+  collector.on_step = lambda: steps.append(int(collector.step))
+  collector.on_episode = lambda x: scores.append(x['reward'].sum())
+  collector.collect(random_agent(collector), 2 * tiny.STEPS)
+  assert steps == list(range(1, 2 * tiny.STEPS + 1))
+  assert len(scores) == 4
+  kept = [x['reward'].sum() for x in collector.replay._complete_eps.values()]
+  np.testing.assert_allclose(sorted(scores), sorted(kept), rtol=1e-6)
+
+
+def test_a_broken_episode_is_neither_counted_nor_told(collect, monkeypatch):
+  monkeypatch.setenv('LEDGER_FAULT', f'raise:{ledger.LENGTH + 20}')
+  notes = []
+  collector, episodes = collect(note=notes.append), []
+  collector.on_episode = episodes.append
+  collector.collect(random_agent(collector), ledger.LENGTH + 30)
+  # The failing step is not counted, those before it are.
+  assert int(collector.step) == ledger.LENGTH + 29
+  assert collector.restarts == len(notes) == len(episodes) == 1
+  assert len(collector.replay.loaded) == 1
+
+
+def test_it_reopens_what_its_state_names(collect, tmp_path):
+  collector = collect()
+  collector.prefill(tiny.STEPS)
+  state = json.loads(json.dumps(collector.state()))
+  assert state['loaded'] == collector.replay.loaded
+  collector.collect(random_agent(collector), ledger.LENGTH)
+  notes = []
+  reopened = collect(saved=state, step=tiny.STEPS, note=notes.append)
+  assert reopened.state() == state
+  assert len(notes) == 1 and '1 episodes that no checkpoint knows' in notes[0]
+  # A new run takes none of what it finds for its own.
+  notes.clear()
+  assert collect(note=notes.append).replay.loaded == []
+  assert len(notes) == 1 and notes[0].startswith('2 episodes')
+  assert replay_lib.names(tmp_path / 'episodes') == []
