@@ -4,12 +4,14 @@ What a key or a preset of ours is for stands in one place, the comments of
 configs.yaml: behind it on its line, or right above it.
 """
 
+import collections
 import re
 import textwrap
 
 import ruamel.yaml
 
 from . import keys as keys_lib
+from . import upstream_keys
 from .rules import allowed
 from .rules import text
 
@@ -41,48 +43,63 @@ dreamerv2's keys, such as --task, --seed, --steps or --rssm.deter:
 """
 
 
-def write(source, presets, defaults, everything=False):
-  """Writes the help.
+# A preset or a key. default and allowed: str, empty for a preset.
+Entry = collections.namedtuple(
+    'Entry', ['name', 'text', 'default', 'allowed'], defaults=('', ''))
+
+
+def sections(source, presets, defaults):
+  """Describes all presets and keys.
 
   Args:
     source: str, our configs.yaml.
     presets: list of str, the names of all presets.
     defaults: upstream's Config of the defaults.
+
+  Returns:
+    dict of title -> list of Entry: the presets, IDM's keys, the other keys
+    that we set, and dreamerv2's.
+  """
+  comments = {**UPSTREAM_PRESETS, **_comments(source)}
+  keys = list(_paths(ruamel.yaml.YAML().load(source)['defaults']))
+
+  def described(names):
+    return [Entry(
+        x, comments.get(x) or upstream_keys.text(x),
+        _shown(defaults.flat[x]), allowed(x) or keys_lib.kind(
+            defaults.flat[x])) for x in names]
+
+  return {
+      'presets': [Entry(x, comments.get(x, '')) for x in presets],
+      "IDM's keys": described(x for x in keys if x.startswith('idm.')),
+      'other keys that we set': described(
+          x for x in keys if not x.startswith('idm.')),
+      "dreamerv2's keys": described(
+          x for x in defaults.flat if x not in keys)}
+
+
+def write(described, everything=False):
+  """Writes the help.
+
+  Args:
+    described: dict of `sections`.
     everything: bool, whether to list upstream's keys too.
 
   Returns:
     str of several lines.
   """
-  comments = {**UPSTREAM_PRESETS, **_comments(source)}
-  keys = list(_paths(ruamel.yaml.YAML().load(source)['defaults']))
-  ours = [x for x in keys if not x.startswith('idm.')]
-  idm = [x for x in keys if x.startswith('idm.')]
-  lines = [HEAD, 'presets:']
-  lines += [_entry(x, comments.get(x, '')) for x in presets]
-  for title, names in (("IDM's keys", idm), ('other keys that we set', ours)):
+  named, *others = described.items()
+  lines = [HEAD, 'presets:', *[_entry(x.name, x.text) for x in named[1]]]
+  for title, entries in others if everything else others[:-1]:
     lines += ['', f'{title}, their defaults and what they may be:']
-    lines += _entries(names, defaults, comments)
-  if everything:
-    others = [x for x in defaults.flat if x not in keys]
-    lines += ['', "dreamerv2's keys, their defaults and what they may be:"]
-    lines += _entries(others, defaults, comments)
-  else:
-    lines += [REST.rstrip()]
-  return '\n'.join(lines)
-
-
-def _entries(keys, defaults, comments):
-  lines, last = [], None
-  for key in keys:
-    value = defaults.flat[key]
-    comment = comments.get(key, '')
-    kind = allowed(key) or keys_lib.kind(value)
-    # The keys of a section on one line have one comment between them.
-    lines.append(_entry(
-        f'--{key} {_shown(value)}', '' if comment == last else comment,
-        f'[{kind}]'))
-    last = comment
-  return lines
+    last = None
+    for entry in entries:
+      # The keys of a section on one line have one comment between them.
+      lines.append(_entry(
+          f'--{entry.name} {entry.default}',
+          '' if entry.text == last else entry.text, f'[{entry.allowed}]'))
+      last = entry.text
+  return '\n'.join(lines if everything else [*lines, REST.rstrip()])
 
 
 def _entry(name, *parts):

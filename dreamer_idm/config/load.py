@@ -161,10 +161,15 @@ def help_text(everything=False):
   Returns:
     str of several lines.
   """
+  return help_lib.write(sections(), everything)
+
+
+def sections():
+  """Describes all presets and keys; see `help.sections`."""
   sources = _sources()
-  return help_lib.write(
+  return help_lib.sections(
       OURS.read_text(encoding='utf-8'), _preset_names(sources),
-      _defaults(sources), everything)
+      _defaults(sources))
 
 
 def _sources():

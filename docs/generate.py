@@ -1,0 +1,82 @@
+"""Writes docs/configuration.md from configs.yaml and the rules of the keys.
+
+  python docs/generate.py
+"""
+
+import pathlib
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+PAGE = ROOT / 'docs' / 'configuration.md'
+sys.path.insert(0, str(ROOT))
+
+from dreamer_idm.config import load as config_lib  # noqa: E402
+from dreamer_idm.config import rules  # noqa: E402
+
+HEAD = """\
+# Configuration
+
+<!-- Written by docs/generate.py; change configs.yaml instead. -->
+
+A run's settings are dreamerv2's packaged defaults, then this project's
+`defaults` in [configs.yaml](../configs.yaml), then the presets behind
+`--configs` in their order, then the keys of the command line:
+
+```
+python run.py --configs cpu idm --idm.sigma_h 0.2 --dataset.batch 32
+```
+
+Keys have upstream's syntax: `--key value`, `--key=value`, `--key 1 2 3` for
+lists, and regular expressions for several keys at once (`'--.*_opt.lr' 1e-4`).
+A key or a value that cannot be is answered in one line, before anything starts.
+A key of a method that does not run is named and has no effect. Steps are agent
+steps: environment steps divided by `action_repeat`. `python run.py --help`
+prints presets and keys without dreamerv2's, `--help all` with them.
+"""
+
+
+def page():
+  """Writes the page.
+
+  Returns:
+    str, Markdown.
+  """
+  presets, *keys = config_lib.sections().items()
+  lines = [HEAD, '## Presets', '', '| preset | what it is |', '|---|---|']
+  lines += [f'| `{x.name}` | {_cell(x.text)} |' for x in presets[1]]
+  lines += ['', *_sizes()]
+  for title, entries in keys:
+    lines += [
+        '', f'## {title[0].upper()}{title[1:]}', '',
+        '| key | default | what it is | may be |', '|---|---|---|---|']
+    lines += [
+        f'| `{x.name}` | `{_cell(x.default)}` | {_cell(x.text)} | '
+        f'{_cell(x.allowed)} |' for x in entries]
+  return '\n'.join(lines) + '\n'
+
+
+def _cell(text):
+  return text.replace('|', '\\|').replace('<', '&lt;')
+
+
+def _sizes():
+  """Tables what the presets that stand alone set, where it differs."""
+  names = ['dmc', 'cpu', 'cpu_proprio']
+  configs = [config_lib.load(['--configs', x]).flat for x in names]
+  default = config_lib.defaults().flat
+  lines = [
+      '### What the presets set', '',
+      'Keys in which one of the presets that stand alone differs from the '
+      'defaults.', '', f'| key | default | {" | ".join(names)} |',
+      '|---|---|' + '---|' * len(names)]
+  for key, value in default.items():
+    values = [value, *(x[key] for x in configs)]
+    if any(x != value for x in values):
+      cells = [
+          '`{}`'.format(_cell(rules.text(x)).replace("'", '')) for x in values]
+      lines.append(f'| `{key}` | {" | ".join(cells)} |')
+  return lines
+
+
+if __name__ == '__main__':
+  PAGE.write_text(page(), encoding='utf-8')
