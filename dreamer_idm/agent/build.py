@@ -26,7 +26,8 @@ def build_agent(config, obs_space, act_space, step):
     ExtendedAgent; with all its variables.
 
   Raises:
-    UsageError: if there is no such method.
+    UsageError: if there is no such method, or if two extensions would take the
+      same place.
   """
   extensions = registry.extensions(config)
   agent_class = upstream.agent.Agent

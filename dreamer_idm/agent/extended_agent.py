@@ -143,11 +143,10 @@ class ExtendedActorCritic(upstream.agent.ActorCritic):
     return super().train(world_model, start, is_terminal, reward)
 
   def target(self, seq):
-    """The returns to learn from; weighs the sequence on the way.
+    """The returns to learn from; weights the sequence on the way.
 
-    Upstream calls this once per imagined sequence, before both losses, and
-    hands all three the same dict: the weights travel in it as `actor_weight`
-    and `critic_weight`, [H, N].
+    Upstream calls this before both losses and hands all three the same dict:
+    the weights travel in it as `actor_weight` and `critic_weight`, [H, N].
 
     Args:
       seq: dict of imagined tensors [H + 1, N, ...].
@@ -158,6 +157,7 @@ class ExtendedActorCritic(upstream.agent.ActorCritic):
     found = [x.target(self, seq) for x in self.extensions]
     found = [x for x in found if x is not None]
     target, metrics = found[0] if found else super().target(seq)
+    product: dict = {}
     for extension in self.extensions:
       weights = extension.weights(seq)
       if weights is None:
@@ -165,8 +165,10 @@ class ExtendedActorCritic(upstream.agent.ActorCritic):
       *both, more = weights
       for key, weight in zip(('actor_weight', 'critic_weight'), both):
         if weight is not None:
-          seq[key] = seq[key] * weight if key in seq else weight
+          product[key] = product[key] * weight if key in product else weight
       metrics.update(more)
+    # Set, not multiplied: a second call must not square the weights.
+    seq.update(product)
     return target, metrics
 
   def actor_loss(self, seq, target):
@@ -237,7 +239,8 @@ class ExtendedAgent(upstream.agent.Agent):
       extensions: list of Extension; None for those of the config.
 
     Raises:
-      UsageError: if there is no such method.
+      UsageError: if there is no such method, or if two extensions would take
+        the same place.
     """
     if extensions is None:
       extensions = registry.extensions(config)

@@ -27,6 +27,7 @@ create all variables; afterwards each has its first value again.
 """
 
 from .. import upstream
+from ..errors import UsageError
 
 
 class Extension(upstream.common.Module):
@@ -35,7 +36,8 @@ class Extension(upstream.common.Module):
   Attributes:
     config: upstream's Config with our keys.
     classes: dict of names of upstream's classes to subclasses that the world
-      model is built from instead, such as {'Encoder': MyEncoder}.
+      model is built from instead, such as {'Encoder': MyEncoder}; no two
+      extensions may name the same class.
     unused: names, of `actor` and `critic`, of what this method does not train.
     model_modules: modules with variables beside the world model's own that its
       optimizer trains too.
@@ -152,7 +154,7 @@ class Extension(upstream.common.Module):
 
     Returns:
       None for upstream's lambda returns, else float32 [H, N] and a dict of
-      scalar metrics. At most one extension of a method does so.
+      scalar metrics. No two extensions may override this.
     """
     return None
 
@@ -210,6 +212,33 @@ class Extension(upstream.common.Module):
     Returns:
       None for the actor's policy, else a distribution over actions [n, A] of
       which `mode()` is used in evaluation and `sample()` in training;
-      upstream adds eval_noise or expl_noise to either.
+      upstream adds eval_noise or expl_noise to either. No two extensions may
+      override this.
     """
     return None
+
+
+def check_together(extensions):
+  """Checks that no extension takes the place of another one.
+
+  Args:
+    extensions: list of Extension, those of one agent.
+
+  Raises:
+    UsageError: if two of them override `target` or `act`, or replace the same
+      class of upstream's; names both.
+  """
+  taken: dict = {}
+  for extension in extensions:
+    kind = type(extension)
+    places = [
+        f'the hook {x}' for x in ('target', 'act')
+        if getattr(kind, x) is not getattr(Extension, x)]
+    places += [f"upstream's class {x}" for x in extension.classes]
+    name = f'{kind.__module__}.{kind.__qualname__}'
+    for place in places:
+      if place in taken:
+        raise UsageError(
+            f'{taken[place]} and {name} both replace {place}, which only one '
+            'extension can: switch one of them off')
+      taken[place] = name

@@ -31,12 +31,17 @@ def extensions(config):
     Empty for upstream's own agent.
 
   Raises:
-    UsageError: if there is no such method.
+    UsageError: if there is no such method, or if two extensions would take the
+      same place.
   """
   modules = [importlib.import_module(x) for x in COMMON.values()]
   if config.agent != 'dreamer':
     modules.append(load(config.agent))
-  return [x for module in modules for x in module.extensions(config)]
+  found = [x for module in modules for x in module.extensions(config)]
+  if found:
+    from .extension import check_together  # With TensorFlow.
+    check_together(found)
+  return found
 
 
 def load(name):

@@ -9,12 +9,15 @@ import tensorflow as tf
 from conftest import chunk
 from conftest import make_agent
 from conftest import small_config
+from reference import imagined
 
 from dreamer_idm import upstream
 from dreamer_idm.agent import build
 from dreamer_idm.agent import extended_agent
+from dreamer_idm.agent import extension
 from dreamer_idm.agent import registry
 from dreamer_idm.agent.extension import Extension
+from dreamer_idm.errors import UsageError
 
 
 def config(*flags):
@@ -185,6 +188,64 @@ def test_variables_are_as_created_until_the_first_update(monkeypatch, method):
   agent.train({k: tf.constant(v) for k, v in chunk().items()})
   assert float(counts.early) == 3 and float(counts.late) == 6
   assert int(behavior._updates) == 1 and float(behavior.rewnorm.mag) != 1
+
+
+class OtherTarget(Extension):
+
+  def target(self, behavior, seq):
+    return seq['reward'][:-1], {}
+
+
+class OtherActions(Extension):
+
+  def act(self, model, behavior, feat):
+    return None
+
+
+class OtherEncoder(Extension):
+
+  classes = {'Encoder': upstream.common.Encoder}
+
+
+@pytest.mark.parametrize('kind, place', [
+    (OtherTarget, 'target'), (OtherActions, 'act'),
+    (OtherEncoder, 'Encoder')])
+def test_two_extensions_for_one_place_are_refused(
+    monkeypatch, kind, place):
+  settings = small_config()
+  other = type('Another', (kind,), {})
+  extension.check_together([kind(settings), Probe(settings)])
+  for first, second in ((kind, other), (other, kind), (kind, kind)):
+    with pytest.raises(UsageError, match=fr'\b{place}\b') as error:
+      extension.check_together([
+          first(settings), Probe(settings), second(settings)])
+    for x in (first, second):
+      assert f'{x.__module__}.{x.__name__}' in str(error.value)
+
+
+def test_a_common_extension_and_a_method_that_clash_are_refused(monkeypatch):
+  common(monkeypatch, OtherTarget)
+  with pytest.raises(UsageError, match='OtherTarget.*RewardSums.*target'):
+    registry.extensions(small_config(presets=('dmc', 'no_value')))
+
+
+class Halves(Extension):
+
+  def weights(self, seq):
+    weight = tf.fill(seq['reward'][:-1].shape, 0.5)
+    return weight, weight, {}
+
+
+def test_weights_multiply_over_extensions_not_over_calls(eager):
+  settings = config()
+  agent = make_agent(settings)
+  behavior = agent._task_behavior
+  behavior.extensions = [Halves(settings), Halves(settings)]
+  seq = imagined(agent)
+  for _ in range(2):
+    behavior.target(seq)
+    for key in ('actor_weight', 'critic_weight'):
+      np.testing.assert_array_equal(seq[key], np.full((5, 27), 0.25))
 
 
 def built(settings):
