@@ -62,8 +62,7 @@ def _run(config, logdir):
   signals.listen()
   gpus = tf_setup.configure(
       config.precision, config.threads, config.jit, config.fast)
-  if config.agent != 'dreamer':
-    registry.load(config.agent)  # Before anything is collected.
+  registry.extensions(config)  # Mistakes show before anything is collected.
   try:
     training = Training(config, logdir, gpus)
   except BrokenPipeError as error:
