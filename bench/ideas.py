@@ -2,80 +2,47 @@
 
   python bench/ideas.py --size half
 
-All variants are in one process and take turns, as in update.py.
+Each variant is a process of its own, and they take turns, as in update.py.
 """
 
-import argparse
-import contextlib
-import json
-import os
-import pathlib
-import time
-
-import update as bench
+import harness
+import update
 
 MODULES = ('fast_decoder', 'fast_rssm', 'fast_actor')
+VARIANTS = ('none', 'all', *(f'without {x}' for x in MODULES))
 
 
-@contextlib.contextmanager
-def variant(name):
-  """Context in which an agent of a variant is built and traced.
+class Variant(update.Bench):
+  """An agent with some of the faster bodies."""
 
-  Args:
-    name: str: `all`, `none`, or `without` and a module of MODULES.
-  """
-  from dreamer_idm.patches import fast
-  skipped = {'all': (), 'none': MODULES}.get(name, (name.split()[-1],))
-  before = fast.SKIPPED
-  fast.SKIPPED = {f'dreamer_idm.patches.{x}' for x in skipped}
-  try:
-    yield
-  finally:
-    fast.SKIPPED = before
+  def __init__(self, size, method, variant, flags):
+    """Builds the agent and runs its first update.
+
+    Args:
+      size: str, key of update.SIZES.
+      method: str, see `update.settings`.
+      variant: str, of VARIANTS.
+      flags: list of str, further flags of run.py.
+    """
+    from dreamer_idm.patches import fast
+    skipped = {'all': (), 'none': MODULES}.get(
+        variant, (variant.split()[-1],))
+    fast.SKIPPED = {f'dreamer_idm.patches.{x}' for x in skipped}
+    super().__init__(size, method, flags)
 
 
 def main():
-  parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-  parser.add_argument('--size', choices=bench.SIZES, default='half')
+  parser = harness.parser(__doc__, rounds=10)
+  parser.add_argument('--size', choices=update.SIZES, default='half')
   parser.add_argument('--method', default='vanilla')
-  parser.add_argument('--rounds', type=int, default=10)
-  parser.add_argument('--threads', type=int, default=0)
-  parser.add_argument('--json', type=pathlib.Path)
   arguments = parser.parse_args()
-  os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
-  import dreamer_idm  # noqa: F401, comes before TensorFlow
-  # isort: split
-  import numpy as np
-  import tensorflow as tf
-
-  from dreamer_idm.agent import tf_setup
-  tf.get_logger().setLevel('ERROR')  # One agent after the other: retracing.
-  tf_setup.configure('32', arguments.threads)
-  names = ['all', *(f'without {x}' for x in MODULES), 'none']
-  benches, starts = [], {}
-  for name in names:
-    began = time.perf_counter()
-    with variant(name):
-      benches.append(bench.Bench(arguments.size, arguments.method))
-      benches[-1].method = name
-    starts[name] = time.perf_counter() - began
-  times = bench.turns(benches, arguments.rounds)
-  reference = np.median(times['none'])
-  print('| variant | update, ms | ratio to none | built and traced in, s |')
-  print('|---|---|---|---|')
-  results = {}
-  for name in names:
-    median = float(np.median(times[name]))
-    results[name] = {
-        'median': median, 'ratio': median / reference, 'start': starts[name],
-        'seconds': times[name]}
-    print(
-        f'| {name} | {1e3 * median:.0f} | {median / reference:.2f} | '
-        f'{starts[name]:.1f} |')
-  if arguments.json:
-    arguments.json.write_text(json.dumps({
-        'size': arguments.size, 'method': arguments.method,
-        'threads': arguments.threads, 'results': results}, indent=1))
+  processes = {
+      x: harness.Process(
+          Variant, arguments.size, arguments.method, x, arguments.flags,
+          threads=arguments.threads) for x in VARIANTS}
+  results = update.measure(processes, arguments.rounds)
+  print(update.table(results))
+  harness.write(arguments, results)
 
 
 if __name__ == '__main__':

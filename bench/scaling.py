@@ -2,22 +2,18 @@
 
   python bench/scaling.py
 
-One process per point for the updates, so that the peak of memory is its own.
-Everything is relative to the first point of its row.
+One process per point, so that the peak of memory is its own. A point and the
+first one of its row take turns, and their ratio is what counts.
 """
 
-import argparse
-import json
-import os
 import pathlib
-import subprocess
-import sys
 import tempfile
 import time
 
-import update as bench
+import harness
+import update
 
-# What grows -> flags of run.py at each point; size and preset are below.
+# What grows -> flags of run.py at each point.
 ROWS = {
     'copies': [['--idm.copies', str(x)] for x in (1, 2, 4, 8)],
     'horizon': [['--imag_horizon', str(x)] for x in (5, 10, 15, 30)],
@@ -28,118 +24,98 @@ ROWS = {
 REPLAY = (2500, 10000, 40000)  # Agent steps.
 
 
-def point(size, flags, threads):
-  """Measures an update in a process of its own.
+def row(points, arguments):
+  """Measures IDM's update at the points of a row.
 
   Args:
-    size: str, key of update.SIZES.
-    flags: list of str.
-    threads: int.
+    points: list of lists of str, flags of run.py.
+    arguments: parsed command line.
 
   Returns:
-    dict: update in seconds (median of 10), peak_memory in GB.
+    dict of the flag's value -> dict of `update.measure`.
   """
-  code = (
-      'import sys, json; sys.path.insert(0, sys.argv[1])\n'
-      'import update, dreamer_idm, numpy\n'
-      'from dreamer_idm import runtime\n'
-      'runtime.configure("32", int(sys.argv[3]))\n'
-      'bench = update.Bench(sys.argv[2], "idm", sys.argv[4:])\n'
-      'times = [bench.update() for _ in range(12)][2:]\n'
-      'print(json.dumps({"update": float(numpy.median(times)),\n'
-      '  "peak_memory": update.peak_memory()}))')
-  done = subprocess.run(
-      [sys.executable, '-c', code, str(pathlib.Path(__file__).parent), size,
-       str(threads), *flags], capture_output=True, text=True, check=False)
-  if done.returncode:
-    sys.exit(done.stderr[-2000:])
-  return json.loads(done.stdout.splitlines()[-1])
+  return update.measure({
+      flags[1]: harness.Process(
+          update.Bench, arguments.size, 'idm', [*flags, *arguments.flags],
+          threads=arguments.threads) for flags in points}, arguments.rounds)
 
 
-def replay(steps):
-  """Measures a replay of 32x32 images in episodes of 250 steps.
+class Replay:
+  """A replay of 32x32 images, 250 steps an episode."""
 
-  Args:
-    steps: int, agent steps.
+  def measure(self, steps):
+    """Writes, loads and draws from a replay.
 
-  Returns:
-    dict: load and draw in seconds (a batch of 16x25), memory of its arrays
-    in GB.
-  """
-  import numpy as np
+    Args:
+      steps: int, agent steps.
 
-  import dreamer_idm  # noqa: F401, comes before TensorFlow
-  from dreamer_idm.training import replay as replay_lib
+    Returns:
+      dict: `load` and `draw` in seconds (a batch of 16x25), and `memory` of
+      its arrays in GB.
+    """
+    import numpy as np
 
-  random = np.random.default_rng(0)
-  with tempfile.TemporaryDirectory() as folder:
-    writer = replay_lib.SeededReplay(pathlib.Path(folder), 0, minlen=25)
-    for _ in range(steps // 250):
-      shade = random.integers(0, 200, (251, 1, 1, 3))
-      image = (shade + random.integers(0, 20, (1, 32, 32, 3))).astype(np.uint8)
-      flags = np.zeros(251, bool)
-      writer.add_episode({
-          'image': np.broadcast_to(image, (251, 32, 32, 3)),
-          'action': random.uniform(-1, 1, (251, 6)).astype(np.float32),
-          'reward': random.uniform(size=251).astype(np.float32),
-          'is_first': flags, 'is_last': flags, 'is_terminal': flags})
-    del writer
-    began = time.perf_counter()
-    loaded = replay_lib.SeededReplay(
-        pathlib.Path(folder), 0, minlen=25, maxlen=25)
-    load = time.perf_counter() - began
-    batches = loaded.batches(16, 25)
-    next(batches)
-    times = []
-    for _ in range(200):
+    from dreamer_idm.training import replay as replay_lib
+
+    random = np.random.default_rng(0)
+    with tempfile.TemporaryDirectory() as folder:
+      writer = replay_lib.SeededReplay(pathlib.Path(folder), 0, minlen=25)
+      for _ in range(steps // 250):
+        shade = random.integers(0, 200, (251, 1, 1, 3))
+        image = shade + random.integers(0, 20, (1, 32, 32, 3))
+        flags = np.zeros(251, bool)
+        writer.add_episode({
+            'image': image.astype(np.uint8),
+            'action': random.uniform(-1, 1, (251, 6)).astype(np.float32),
+            'reward': random.uniform(size=251).astype(np.float32),
+            'is_first': flags, 'is_last': flags, 'is_terminal': flags})
+      del writer
       began = time.perf_counter()
+      loaded = replay_lib.SeededReplay(
+          pathlib.Path(folder), 0, minlen=25, maxlen=25)
+      load = time.perf_counter() - began
+      batches = loaded.batches(16, 25)
       next(batches)
-      times.append(time.perf_counter() - began)
-    return {
-        'load': load, 'draw': float(np.median(times)),
-        'memory': sum(
-            x.nbytes for episode in loaded._episodes().values()
-            for x in episode.values()) / 1e9}
+      times = []
+      for _ in range(200):
+        began = time.perf_counter()
+        next(batches)
+        times.append(time.perf_counter() - began)
+      return {
+          'load': load, 'draw': float(np.median(times)),
+          'memory': sum(
+              x.nbytes for episode in loaded._episodes().values()
+              for x in episode.values()) / 1e9}
 
 
 def main():
-  parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-  parser.add_argument('--size', choices=bench.SIZES, default='cpu')
-  parser.add_argument('--rows', nargs='+', default=[*ROWS, 'replay'])
-  parser.add_argument('--threads', type=int, default=0)
-  parser.add_argument('--json', type=pathlib.Path)
+  parser = harness.parser(__doc__, rounds=10)
+  parser.add_argument('--size', choices=update.SIZES, default='cpu')
+  parser.add_argument(
+      '--rows', nargs='+', choices=[*ROWS, 'replay'],
+      default=[*ROWS, 'replay'])
   arguments = parser.parse_args()
-  os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
   results: dict = {}
-  for row in arguments.rows:
-    results[row] = {}
-    if row == 'replay':
-      for steps in REPLAY:
-        # In a process of its own: freed memory stays resident.
-        done = subprocess.run(
-            [sys.executable, '-c', 'import sys, json; sys.path.insert(0, '
-             f'{str(pathlib.Path(__file__).parent)!r})\nimport scaling\n'
-             f'print(json.dumps(scaling.replay({steps})))'],
-            capture_output=True, text=True, check=True)
-        found = json.loads(done.stdout.splitlines()[-1])
-        results[row][steps] = found
+  for name in arguments.rows:
+    if name != 'replay':
+      results[name] = row(ROWS[name], arguments)
+      for value, found in results[name].items():
         print(
-            f'replay {steps:>6} steps: loads in {found["load"]:.1f} s, draws a '
-            f'batch in {1e3 * found["draw"]:.1f} ms, {found["memory"]:.2f} GB',
-            flush=True)
+            f'{name} {value:>3}: '
+            f'{harness.quartiles(found["seconds"], 1e3)} ms, ratio '
+            f'{harness.quartiles(found["ratio"], digits=2)}, peak '
+            f'{found["peak_memory"]:.2f} GB', flush=True)
       continue
-    for flags in ROWS[row]:
-      found = point(arguments.size, flags, arguments.threads)
-      results[row][flags[1]] = found
-      first = next(iter(results[row].values()))
+    results[name] = {}
+    for steps in REPLAY:
+      process = harness.Process(Replay, threads=arguments.threads)
+      found = results[name][steps] = process.call('measure', steps)
+      process.close()
       print(
-          f'{row} {flags[1]:>3}: {1e3 * found["update"]:6.0f} ms '
-          f'({found["update"] / first["update"]:.2f}), peak '
-          f'{found["peak_memory"]:.2f} GB', flush=True)
-  if arguments.json:
-    arguments.json.write_text(json.dumps({
-        'size': arguments.size, 'cores': os.cpu_count(),
-        'threads': arguments.threads, 'results': results}, indent=1))
+          f'replay {steps:>6} steps: loads in {found["load"]:.1f} s, draws a '
+          f'batch in {1e3 * found["draw"]:.1f} ms, {found["memory"]:.2f} GB',
+          flush=True)
+  harness.write(arguments, results)
 
 
 if __name__ == '__main__':

@@ -1,36 +1,27 @@
-"""How long one update takes, side by side in one process.
+"""How long one update takes, each agent in a process of its own.
 
   python bench/update.py --size half
 
-Every agent gets the same random batch, and they take turns, so that whatever
-else the machine does meets all of them. `upstream` is dreamerv2's vanilla
-agent as published, patched only to run; all others run with this project's
-faster parts, `vanilla` being the A/B's Dreamer. Then each is built in a process
-of its own: the time from the process's start to the first finished update, and
-the most memory that was resident after two.
+Every agent gets the same random batch, and they take turns, the first of
+`--methods` before each of the others: the ratios of such pairs are what
+counts, for whatever else the machine does meets both. (In one process agents
+slow each other down, and not alike.) `upstream` is dreamerv2's vanilla agent
+as published, patched only to run; all others run with this project's faster
+bodies, `vanilla` being the A/B's Dreamer. Also measured, for each alone: the
+time from the start of its process to the end of its first update, and the
+most memory that was resident after two.
 """
 
-import argparse
 import contextlib
 import io
-import json
-import os
-import pathlib
-import subprocess
-import sys
-import time
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+import harness
 
 SIZES = {  # Batch x length: 50x50; 16x50 with the full networks; 16x25.
-    'paper': ['--configs', 'dmc'],
-    'half': ['--configs', 'dmc', '--dataset.batch', '16'],
-    'cpu': ['--configs', 'cpu'],
-    'cpu_proprio': ['--configs', 'cpu_proprio']}
-METHODS = {
-    'upstream': [], 'vanilla': [], 'idm': ['idm'], 'wo_eva': ['wo_eva'],
-    'wo_dm': ['wo_dm'], 'wo_cst_dm': ['wo_cst_dm'], 'doubled': ['doubled']}
+    'paper': ['dmc'], 'half': ['dmc', '--dataset.batch', '16'],
+    'cpu': ['cpu'], 'cpu_proprio': ['cpu_proprio']}
+METHODS = (
+    'upstream', 'vanilla', 'idm', 'wo_eva', 'wo_dm', 'wo_cst_dm', 'doubled')
 
 
 def settings(size, method, flags):
@@ -38,15 +29,16 @@ def settings(size, method, flags):
 
   Args:
     size: str, key of SIZES.
-    method: str, key of METHODS.
+    method: str: `upstream`, `vanilla` or the name of a preset.
     flags: list of str, further flags of run.py.
 
   Returns:
     upstream's Config.
   """
   from dreamer_idm.config import load as config_lib
-  preset, *rest = SIZES[size][1:]
-  return config_lib.load(['--configs', preset, *METHODS[method], *rest, *flags])
+  preset, *rest = SIZES[size]
+  presets = [] if method in ('upstream', 'vanilla') else [method]
+  return config_lib.load(['--configs', preset, *presets, *rest, *flags])
 
 
 class Bench:
@@ -57,7 +49,7 @@ class Bench:
 
     Args:
       size: str, key of SIZES.
-      method: str, key of METHODS.
+      method: str, see `settings`.
       flags: list of str, further flags of run.py.
     """
     import tensorflow as tf
@@ -66,7 +58,6 @@ class Bench:
     from dreamer_idm.agent import build
     config = settings(size, method, flags)
     obs_space, act_space = spaces(config)
-    self.method = method
     batch = config.dataset.batch * config.batch_multiplier
     data = random_batch(obs_space, act_space, batch, config.dataset.length)
     self.data = {k: tf.constant(v) for k, v in data.items()}
@@ -94,12 +85,14 @@ class Bench:
     """Runs one update to its end.
 
     Returns:
-      float, seconds.
+      dict of `harness.timed`.
     """
-    began = time.perf_counter()
+    return harness.timed(self._update)
+
+  def _update(self):
+    """Runs one update; reading a loss waits for its end."""
     self.state, metrics = self.train(self.data, self.state)
     float(metrics['model_loss'])
-    return time.perf_counter() - began
 
 
 def spaces(config):
@@ -153,138 +146,70 @@ def random_batch(obs_space, act_space, batch, length):
   return data
 
 
-def turns(benches, rounds):
-  """Lets the agents take turns.
-
-  Args:
-    benches: list of Bench.
-    rounds: int, updates of each that count.
-
-  Returns:
-    dict of method -> list of seconds.
-  """
-  for bench in benches:
-    bench.first_update()
-    bench.update()
-  times = {x.method: [] for x in benches}
-  for _ in range(rounds):
-    for bench in benches:
-      times[bench.method].append(bench.update())
-  return times
-
-
-def alone(arguments, method):
-  """Builds one agent in a process of its own.
-
-  Args:
-    arguments: parsed command line.
-    method: str, key of METHODS.
-
-  Returns:
-    dict: first_update in seconds from the process's start, peak_memory in GB.
-  """
-  command = [
-      sys.executable, __file__, '--size', arguments.size, '--threads',
-      str(arguments.threads), '--alone', method, '--', *arguments.flags]
-  began = time.time()
-  done = subprocess.run(
-      command, capture_output=True, text=True, check=False)
-  if done.returncode:
-    sys.exit(f'{method}: {done.stderr[-2000:]}')
-  result = json.loads(done.stdout.splitlines()[-1])
-  result['first_update'] -= began
-  return result
-
-
-def run_alone(arguments):
-  """Prints when the first update ended, and the peak of memory after two.
-
-  Args:
-    arguments: parsed command line.
-  """
-  bench = Bench(arguments.size, arguments.alone, arguments.flags)
-  first = time.time()
-  bench.first_update()
-  print(json.dumps({'first_update': first, 'peak_memory': peak_memory()}))
-
-
-def peak_memory():
-  """Reads the most memory that was resident since this program began.
-
-  Returns:
-    float, GB. (getrusage's number is the parent's, if that was larger.)
-  """
-  status = pathlib.Path('/proc/self/status').read_text()
-  return int(status.split('VmHWM:')[1].split()[0]) / 1e6
-
-
 def table(results):
   """Lays the results out.
 
   Args:
-    results: dict of method -> dict of numbers.
+    results: dict of method -> dict of `measure`, the reference first.
 
   Returns:
     str, a Markdown table.
   """
   reference = next(iter(results.values()))
   lines = [
-      '| agent | update, ms (quartiles) | ratio | first update, s | ratio '
-      '| peak memory, GB |', '|---|---|---|---|---|---|']
+      '| agent | update, ms (quartiles) | ratio (quartiles) | ratio of CPU '
+      'time | first update, s | ratio | peak memory, GB |',
+      '|---|---|---|---|---|---|---|']
   for name, x in results.items():
-    low, high = x['quartiles']
-    first, peak = x.get('first_update'), x.get('peak_memory')
     lines.append(
-        f'| {name} | {1e3 * x["median"]:.0f} ({1e3 * low:.0f}-{1e3 * high:.0f})'
-        f' | {x["ratio"]:.2f} | ' + (
-            f'{first:.1f} | {first / reference["first_update"]:.2f} | '
-            f'{peak:.1f} |' if first else ' | | |'))
+        f'| {name} | {harness.quartiles(x["seconds"], 1e3)} | '
+        f'{harness.quartiles(x["ratio"], digits=2)} | '
+        f'{harness.quartiles(x["cpu_ratio"], digits=2)} | '
+        f'{x["first_update"]:.1f} | '
+        f'{x["first_update"] / reference["first_update"]:.2f} | '
+        f'{x["peak_memory"]:.1f} |')
   return '\n'.join(lines)
 
 
+def measure(processes, rounds):
+  """Lets agents take turns.
+
+  Args:
+    processes: dict of name -> harness.Process of a Bench, the reference first.
+    rounds: int, of pairs that count.
+
+  Returns:
+    dict of name -> dict of `harness.turns` with `first_update`, seconds from
+    the process's start, and `peak_memory`, GB.
+  """
+  memory = {}
+  for name, process in processes.items():
+    process.call('first_update')  # Upstream's traces once more.
+    memory[name] = process.peak_memory()
+    process.call('update')
+  found = harness.turns(processes, 'update', rounds)
+  for name, process in processes.items():
+    found[name].update(
+        first_update=process.ready, peak_memory=memory[name])
+    process.close()
+  return found
+
+
 def main():
-  parser = argparse.ArgumentParser(
-      description=__doc__.splitlines()[0], epilog='Flags of run.py may follow '
-      'behind --.')
+  parser = harness.parser(__doc__, rounds=10)
   parser.add_argument('--size', choices=SIZES, default='half')
   parser.add_argument(
-      '--methods', nargs='+', choices=METHODS, default=list(METHODS))
-  parser.add_argument('--rounds', type=int, default=10)
-  parser.add_argument('--threads', type=int, default=0)
-  parser.add_argument('--json', type=pathlib.Path)
-  parser.add_argument('--no-alone', action='store_true')
-  parser.add_argument('--alone', help=argparse.SUPPRESS)
-  parser.add_argument('flags', nargs='*', help=argparse.SUPPRESS)
+      '--methods', nargs='+', default=METHODS, metavar='METHOD',
+      help=f'of {", ".join(METHODS)}, or other presets')
   arguments = parser.parse_args()
-  os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
-  import dreamer_idm  # noqa: F401, comes before TensorFlow
-  # isort: split
-  import tensorflow as tf
-
-  from dreamer_idm.agent import tf_setup
-  tf.get_logger().setLevel('ERROR')  # One agent after the other: retracing.
-  tf_setup.configure('32', arguments.threads)
-  if arguments.alone:
-    return run_alone(arguments)
-  import numpy as np
-  times = turns(
-      [Bench(arguments.size, x, arguments.flags) for x in arguments.methods],
-      arguments.rounds)
-  reference = np.median(times[arguments.methods[0]])
-  results = {}
-  for name, values in times.items():
-    results[name] = {
-        'median': float(np.median(values)),
-        'quartiles': [float(x) for x in np.percentile(values, [25, 75])],
-        'ratio': float(np.median(values) / reference), 'seconds': values}
-    if not arguments.no_alone:
-      results[name].update(alone(arguments, name))
+  processes = {}
+  for name in arguments.methods:
+    processes[name] = harness.Process(
+        Bench, arguments.size, name, arguments.flags,
+        threads=arguments.threads)
+  results = measure(processes, arguments.rounds)
   print(table(results))
-  if arguments.json:
-    arguments.json.write_text(json.dumps({
-        'size': arguments.size, 'cores': os.cpu_count(),
-        'threads': arguments.threads, 'flags': arguments.flags,
-        'results': results}, indent=1))
+  harness.write(arguments, results)
 
 
 if __name__ == '__main__':
