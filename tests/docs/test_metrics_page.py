@@ -29,6 +29,8 @@ def _pattern(node):
     return ''.join(
         re.escape(x.value) if isinstance(x, ast.Constant) else '.+'
         for x in node.values)
+  if isinstance(node, ast.BinOp) and _pattern(node.left):
+    return _pattern(node.left) + '.+'
   return None
 
 
