@@ -55,6 +55,10 @@ def _in_source(path):
       name = getattr(node.func, 'attr', '')
       if name == 'scalar' and node.args:
         yield _pattern(node.args[0])
+      if name == 'replace':  # x_grad_norm becomes x_skipped.
+        yield from (
+            f'.+{x.value}' for x in node.args[1:]
+            if re.match('_[a-z]', str(getattr(x, 'value', ''))))
       if name == 'Optimizer' and node.args:
         optimizer = _pattern(node.args[0])
         if optimizer:
@@ -66,8 +70,10 @@ def _in_code():
   ours = [
       path for package in ('agent', 'idm', 'methods', 'training')
       for path in (ROOT / 'dreamer_idm' / package).rglob('*.py')]
+  theirs = [
+      upstream_path.directory() / x for x in ('agent.py', 'common/tfutils.py')]
   found = {
-      x for path in (*ours, upstream_path.directory() / 'agent.py')
+      x for path in (*ours, *theirs)
       for x in _in_source(path) if x and '_' in x}
   return found - NO_METRICS
 
