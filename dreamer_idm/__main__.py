@@ -2,6 +2,7 @@
 
 import argparse
 import importlib
+import os
 import sys
 
 from . import __version__
@@ -100,7 +101,8 @@ def say(text):
 
 
 def script():
-  """The console script."""
+  """The console script; modules in the working directory count."""
+  sys.path.insert(0, os.getcwd())  # As with `python -m` and `python run.py`.
   sys.exit(main(sys.argv[1:]))
 
 
