@@ -1,9 +1,9 @@
 """Vector observations in units of their own spread, for any method.
 
-Joint velocities of size 30 beside angles of size 1 make a Gaussian likelihood of
-unit variance spend the latent state on the velocities. Every number of a vector
-observation is centred and scaled by running statistics of the replay, and cut
-off at eight standard deviations:
+Joint velocities of size 30 beside angles of size 1 make a Gaussian likelihood
+of unit variance spend the latent state on the velocities. Every number of a
+vector observation is centred and scaled by running statistics of the replay,
+and cut off at eight standard deviations:
 
   x -> clip((x - mean) / std, -8, 8)      std >= 0.01
 
