@@ -11,7 +11,7 @@ from dreamer_idm.upstream import path as upstream_path
 
 PAGE = ROOT / 'docs' / 'metrics.md'
 # Keys of other dicts, beside the keys of configs.
-NO_METRICS = {'student_t'}
+NO_METRICS = {'student_t', 'vector_normalization'}
 
 
 def _documented():
