@@ -2,7 +2,6 @@
 
 import argparse
 import importlib
-import os
 import sys
 
 from . import __version__
@@ -101,8 +100,7 @@ def say(text):
 
 
 def script():
-  """The console script; modules in the working directory count."""
-  sys.path.insert(0, os.getcwd())  # As with `python -m` and `python run.py`.
+  """The console script."""
   sys.exit(main(sys.argv[1:]))
 
 

@@ -237,9 +237,9 @@ def _seeds(args, program, task, method):
         task, method, seed, folder / str(seed),
         [*program, *flags, *args.flags],
         int(config.steps) * config.action_repeat, config.action_repeat)
-    if trial.complete() or saved_step(trial.logdir) is not None:
-      # It counts only if it is the run that is meant.
-      same_run.check_same(config, trial.logdir / 'config.yaml')
+    # It counts only if it is the run that is meant.
+    same_run.check(
+        config, trial.logdir / 'config.yaml', resumes=not trial.complete())
     trials.append(trial)
   return trials
 

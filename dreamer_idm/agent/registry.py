@@ -17,8 +17,7 @@ METHODS = {
         x: f'dreamer_idm.methods.{x}' for x in (
             'clion', 'bird', 'soft_bird', 'planet', 'no_value',
             'contrastive')}}
-COMMON = {
-    'vector_normalization': 'dreamer_idm.agent.vector_normalization'}
+COMMON: dict[str, str] = {}
 
 
 def extensions(config):

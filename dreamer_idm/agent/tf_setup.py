@@ -12,8 +12,8 @@ def configure(precision, threads=0, jit=True, fast=True):
   """Sets TensorFlow up for a training.
 
   Args:
-    precision: `auto` (16 on a GPU, 32 on a CPU), `16` (mixed float16 with
-      loss scaling), `bf16` (mixed bfloat16) or `32`.
+    precision: `16` (mixed float16 with loss scaling), `bf16` (mixed
+      bfloat16) or `32`.
     threads: int, CPU threads per operation; 0 leaves it to TensorFlow.
     jit: bool, whether tf.functions are compiled to graphs.
     fast: bool, whether to use the faster bodies of upstream's methods.
@@ -29,8 +29,6 @@ def configure(precision, threads=0, jit=True, fast=True):
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(threads)
   tf.config.run_functions_eagerly(not jit)
-  if precision == 'auto':
-    precision = '16' if gpus else '32'
   tf.keras.mixed_precision.set_global_policy({
       '16': 'mixed_float16', 'bf16': 'mixed_bfloat16', '32': 'float32',
   }[precision])

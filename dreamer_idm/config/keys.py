@@ -70,8 +70,8 @@ def nearest(name, valid, prefix=''):
 def fits(old, new):
   """Whether a YAML value can take the place of another.
 
-  Without the surprises of upstream's Config.update, to which tuple('reward')
-  is a list of six and bool('no') is True.
+  Unlike upstream's Config.update, which takes tuple('reward') as a list of six
+  and bool('no') as True.
 
   Args:
     old: scalar or tuple of scalars.
@@ -81,14 +81,17 @@ def fits(old, new):
     bool.
   """
   if isinstance(old, tuple):
-    return isinstance(new, list) and all(fits(old[0], x) for x in new)
+    return isinstance(new, list) and bool(new) and all(
+        fits(old[0], x) for x in new)
   if isinstance(old, bool):
     return isinstance(new, bool)
   if isinstance(old, int):
     return isinstance(new, int) or (
         isinstance(new, float) and new.is_integer())
   if isinstance(old, float):
-    return isinstance(new, (int, float)) and not isinstance(new, bool)
+    return isinstance(new, float) or (
+        isinstance(new, int) and not isinstance(new, bool)
+        and abs(new) < 2 ** 1000)
   return isinstance(new, (str, int, float)) and not isinstance(new, bool)
 
 

@@ -29,6 +29,9 @@ OURS = next(
      if x.exists()), _PACKAGE / 'configs.yaml')
 UPSTREAM = upstream_path.directory() / 'configs.yaml'
 WITHOUT = ('dmc',)  # The presets if none is named.
+# What `precision: auto` is on every device: half precision is for whoever has
+# tried it on theirs.
+AUTO_PRECISION = '32'
 
 
 def load(argv):
@@ -40,7 +43,7 @@ def load(argv):
       `--key 1,2,3` for lists, and regular expressions instead of keys.
 
   Returns:
-    upstream's Config, checked.
+    upstream's Config, checked; its precision is never `auto`.
 
   Raises:
     UsageError: for anything that cannot be, in one line.
@@ -56,6 +59,13 @@ def load(argv):
     if name != 'configs':
       config = _with_flag(config, name, values, sources)
   check(config)
+  return _resolved(config)
+
+
+def _resolved(config):
+  # What is stored and compared says what holds.
+  if config.precision == 'auto':
+    return config.update({'precision': AUTO_PRECISION})
   return config
 
 
@@ -92,58 +102,100 @@ def folder_name(task):
 
 
 def save(config, path):
-  """Writes the config as upstream does, and the whole file or nothing.
+  """Writes the config that a run begins with, as upstream does.
+
+  A file that is there stays: it says what the run began with, and what other
+  starts changed stands in provenance.jsonl.
 
   Args:
     config: upstream's Config.
     path: str or pathlib.Path ending in .yaml; its folder is made.
 
   Raises:
-    OSError: if it cannot be written; what was there stays.
+    OSError: if it cannot be written; then there is no file.
   """
   path = pathlib.Path(path)
+  if path.exists():
+    return
+  # Upstream tells the format by the suffix. One name, for a kill leaves it.
+  temporary = path.with_name(f'.{path.stem}.part{path.suffix}')
   ruamel_yaml.apply()
-  path.parent.mkdir(parents=True, exist_ok=True)
-  with files.replacing(path) as part:
-    config.save(part)
+  try:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    config.save(temporary)
+    files.move(temporary, path)
+  except OSError:
+    temporary.unlink(missing_ok=True)
+    raise
 
 
 def saved(run):
-  """Reads the config that a run was trained with.
+  """Reads the config that a run began with.
 
   Args:
     run: pathlib.Path, the logdir of a run.
 
   Returns:
-    upstream's Config; keys that the run did not know have their defaults.
+    upstream's Config, checked; keys that the run did not know have their
+    defaults.
 
   Raises:
-    UsageError: if there is no run, or its config cannot be read.
+    UsageError: if there is none, or it cannot be read.
   """
   path = run / 'config.yaml'
   if not path.exists():
     raise UsageError(
-        f'{run} is no run, it has no config.yaml: give the folder that run.py '
-        'was given as --logdir, or made, such as '
+        f'{run} is not a run, it has no config.yaml: give the folder that '
+        'run.py was given as --logdir, or made, such as '
         'logdir/<task>/<method>/<seed>')
-  flat = dict(defaults().flat)
+  config, stored = defaults(), stored_settings(path)
+  known = config.flat
+  config = config.update({k: v for k, v in stored.items() if k in known})
   try:
-    stored = Config(ruamel_yaml.safe_load(path.read_text('utf-8'))).flat
-    flat.update({k: v for k, v in stored.items() if k in flat})
-    config = Config(flat)
     check(config)
-  except Exception as error:
-    raise UsageError(f'cannot read {path}: {str(error) or error!r}') from error
+  except UsageError as error:
+    raise UsageError(f'cannot read {path}: {error}') from error
   return config
+
+
+def stored_settings(path):
+  """Reads a run's config.yaml, of this version or of another.
+
+  Args:
+    path: pathlib.Path.
+
+  Returns:
+    dict of dotted keys to scalars and tuples of scalars, those of our keys in
+    their types; its precision is never `auto`.
+
+  Raises:
+    UsageError: if it cannot be read.
+  """
+  known = defaults().flat
+  try:
+    stored = _flatten(_parse(path), str(path))
+    for key, value in stored.items():
+      wrong = [
+          x for x in known if f'{x}.'.startswith(f'{key}.') != (x == key)
+          or key.startswith(f'{x}.')]
+      if wrong:  # A section's name has a value, or a key's name keys.
+        raise UsageError(f'{key} stands where {wrong[0]} is expected')
+      stored[key] = _converted(key, known.get(key, value), value)
+  except UsageError as error:
+    raise UsageError(
+        f'cannot read {path}, the settings of a run: {error}') from error
+  if stored.get('precision') == 'auto':
+    stored['precision'] = AUTO_PRECISION
+  return stored
 
 
 def defaults():
   """Builds the config of no preset.
 
   Returns:
-    upstream's Config with our keys.
+    upstream's Config with our keys; its precision is never `auto`.
   """
-  return _defaults(_sources())
+  return _resolved(_defaults(_sources()))
 
 
 def help_text(everything=False):
@@ -192,10 +244,9 @@ def _preset_names(sources):
   return [x for x in dict.fromkeys(names) if x != 'defaults']
 
 
-@functools.cache
-def _read(path):
+def _parse(path):
   try:
-    presets = ruamel_yaml.safe_load(path.read_text(encoding='utf-8'))
+    return ruamel_yaml.safe_load(path.read_text(encoding='utf-8'))
   except OSError as error:
     raise UsageError(f'cannot read {path}: {error.strerror}') from error
   except Exception as error:  # ruamel raises a dozen kinds.
@@ -205,6 +256,11 @@ def _read(path):
         f'{path}, line {mark.line + 1 if mark else "?"}: '
         f'{" ".join(problem.split())[:200] or type(error).__name__}'
     ) from error
+
+
+@functools.cache
+def _read(path):
+  presets = _parse(path)
   if not isinstance(presets, dict):
     raise UsageError(f'{path}: must be a mapping of presets')
   for name in presets:
@@ -271,12 +327,21 @@ def _named_presets(flags, sources):
 def _with_preset(config, preset, where):
   for name, value in _flatten(preset, where).items():
     for key in keys.find(config, name, f'{where}: '):
-      if not keys.fits(config.flat[key], value):
-        raise UsageError(
-            f'{where}: {key} expects {keys.kind(config.flat[key])}, '
-            f'but got {text(value)}')
-      config = config.update({key: value})
+      config = config.update({
+          key: _converted(f'{where}: {key}', config.flat[key], value)})
   return config
+
+
+def _converted(name, old, new):
+  # A value from a YAML file as one of the old one's type.
+  if isinstance(old, list):
+    old = tuple(old)
+  if not keys.fits(old, new):
+    raise UsageError(
+        f'{name} expects {keys.kind(old)}, but got {text(new)[:200]}')
+  if isinstance(old, tuple):
+    return tuple(type(old[0])(x) for x in new)
+  return type(old)(new)
 
 
 def _with_flag(config, name, values, sources):

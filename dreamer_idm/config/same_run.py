@@ -3,21 +3,20 @@
 import re
 
 from ..errors import UsageError
-from ..patches import ruamel_yaml
-from ..upstream.config import Config
 from . import keys
 from . import load as config_lib
 from . import rules
 
-# A run's checkpoint and replay fit no other values of these keys.
-FIXED = re.compile(
-    r'agent|method|seed|task|action_repeat|render_size|shadows|precision|'
-    r'pred_discount|slow_target|expl_behavior|batch_multiplier|'
-    r'(rssm|encoder|decoder|\w+_head|actor|critic)\..*|\w+_opt\.opt')
-# How long, where, and how fast: these do not make another run.
+# How long, where, how fast, and what is shown: the one list of the settings
+# that make no other run. `report` reads it too.
 INCIDENTAL = re.compile(
     r'steps|logdir|threads|checkpoints|jit|fast|envs_parallel|eval_every|'
-    r'log_every|log_keys_\w+')
+    r'log_every|log_keys_\w+|resume_changed')
+# A run's checkpoint, replay and name fit no other values of these keys.
+FIXED = re.compile(
+    r'agent|method|seed|task|action_repeat|render_size|shadows|precision|'
+    r'pred_discount|slow_target|expl_behavior|idm\.evaluator|'
+    r'(rssm|encoder|decoder|actor|critic|(.*\.)?(\w+_)?head)\..*|.*_opt\.opt')
 # The sections of keys that a method reads; one of the user's own may read any.
 SECTIONS: dict[str, tuple[str, ...]] = {
     'dreamer': (), 'no_value': (), 'idm': ('idm',), 'clion': ('idm', 'clion'),
@@ -68,57 +67,64 @@ def idle_flags(argv, config):
   return lines
 
 
-def check_resumable(config, path):
-  """Checks that a run can go on with this config.
+def changes(config, path):
+  """Finds the settings that are not those that a run began with.
 
   Args:
     config: upstream's Config.
     path: pathlib.Path of the run's config.yaml; it need not exist.
 
+  Returns:
+    dict of dotted keys to tuples, the value that the run began with and the
+    one that is asked for (None: there is no such key any more); without the
+    keys that have no effect with either.
+
   Raises:
-    UsageError: if what its checkpoint and replay depend on (`FIXED`: the arm
-      and its keys, the task and its frames, the seed, the networks, the
-      precision) is not the run's; names the keys. All else may change.
+    UsageError: if the file cannot be read.
   """
-  # A method of the user's own has its keys in a section of its name.
-  sections = {*OF_METHODS, config.agent.rpartition('.')[2]}
-  _check(config, path, lambda x: (
-      FIXED.fullmatch(x) or x.partition('.')[0] in sections))
+  if not path.exists():
+    return {}
+  # Keys that the run did not know yet have their defaults.
+  before = {
+      **config_lib.defaults().flat, **config_lib.stored_settings(path)}
+  now = config.flat
+  return {
+      k: (before.get(k), now.get(k)) for k in sorted({*before, *now})
+      if before.get(k) != now.get(k)
+      and (has_effect(k, before) or has_effect(k, now))}
 
 
-def check_same(config, path):
+def check(config, path, resumes=True):
   """Checks that a run is the one that is asked for.
 
   Args:
-    config: upstream's Config.
+    config: upstream's Config. Its `resume_changed` allows other values of
+      what neither the checkpoint nor the replay depends on.
     path: pathlib.Path of the run's config.yaml; it need not exist.
+    resumes: bool, whether the run will be trained on; `resume_changed` says
+      nothing about a run that is complete.
 
   Raises:
-    UsageError: if any setting is another that has an effect on what it
-      learns or how it is scored; names the keys. It may be of another length.
+    UsageError: if a setting is another that can change what is learned or how
+      it is scored; names the keys and both values.
   """
-  _check(config, path, lambda x: not INCIDENTAL.fullmatch(x))
-
-
-def _check(config, path, counts):
-  if not path.exists():
-    return
-  try:
-    before = Config(ruamel_yaml.safe_load(path.read_text('utf-8'))).flat
-  except Exception as error:
-    raise UsageError(
-        f'cannot read {path}, the config of the run that is there: mend it, '
-        'or choose another folder with --logdir') from error
-  # Keys that the run did not know yet have their defaults.
-  before, flat = {**config_lib.defaults().flat, **before}, config.flat
-  other = [
-      f'{k} {before.get(k)} (now {flat.get(k)})'
-      for k in sorted({*before, *flat})
-      if counts(k) and before.get(k) != flat.get(k)
-      and (has_effect(k, before) or has_effect(k, flat))]
+  other = {
+      k: v for k, v in changes(config, path).items()
+      if not INCIDENTAL.fullmatch(k)}
+  fixed = {k: v for k, v in other.items() if FIXED.fullmatch(k)}
+  if config.resume_changed and resumes:
+    other = fixed
   if other:
-    other[5:] = [f'and {len(other) - 5} more'] if len(other) > 5 else []
+    found = ', '.join(
+        f'{k} {_short(v[0])} (now {_short(v[1])})' for k, v in other.items())
+    way_on = '' if fixed or not resumes else (
+        ', or resume it with the new ones by --resume_changed True')
     raise UsageError(
-        f'the run in {path.parent} has other settings than asked for: '
-        f'{", ".join(other)}; use them again, or choose another folder with '
-        '--logdir')
+        f'the run in {path.parent} began with other settings than asked for: '
+        f'{found}; use them again, or choose another folder with --logdir'
+        f'{way_on}')
+
+
+def _short(value):
+  text = rules.text(value) if isinstance(value, tuple) else str(value)
+  return text if len(text) <= 60 else f'{text[:59]}…'

@@ -13,11 +13,6 @@ SCORING = (
     'action_repeat', 'eval_eps', 'eval_noise', 'eval_state_mean',
     'render_size', 'rotate.degrees', 'rotate.fill', 'rotate.per',
     'time_limit')
-# What may differ between two seeds of one method. How long a run is, stands
-# in its state; scores are compared at steps that all runs have.
-PRIVATE = (
-    'seed', 'logdir', 'threads', 'checkpoints', 'precision', 'jit', 'steps',
-    'eval_every', 'log_every')
 # In these, methods differ because they are different methods.
 METHOD = ('agent', 'method', 'batch_multiplier')
 
@@ -200,7 +195,9 @@ def _keys(runs):
 
 
 def _private(key):
-  return key in PRIVATE or key.startswith('log_keys_')
+  # Seeds differ within an arm; how long a run is stands in its state, and
+  # scores are compared at steps that all runs have.
+  return key == 'seed' or bool(same_run.INCIDENTAL.fullmatch(key))
 
 
 def _comparable(value):

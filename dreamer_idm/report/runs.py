@@ -12,6 +12,7 @@ import pathlib
 
 import numpy as np
 
+from ..config import load as config_lib
 from ..patches import ruamel_yaml
 from ..runs import metrics_file
 from . import run_settings
@@ -211,7 +212,10 @@ def _config(run):
   if not isinstance(config, dict):
     run.notes.append('config.yaml cannot be read')
     return {}
-  return _flatten(config)
+  config = _flatten(config)
+  if config.get('precision') == 'auto':  # Of a run from before it was resolved.
+    config['precision'] = config_lib.AUTO_PRECISION
+  return config
 
 
 def _flatten(mapping, section=''):

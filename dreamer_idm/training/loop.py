@@ -50,8 +50,7 @@ def run(config):
     KeyboardInterrupt: when interrupted; what was trained is saved.
   """
   logdir = config_lib.logdir(config)
-  if any(logdir.glob('checkpoints/*/*')):
-    same_run.check_resumable(config, logdir / 'config.yaml')
+  same_run.check(config, logdir / 'config.yaml')
   with lock.locked(logdir):
     _run(config, logdir)
   return logdir

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import re
+import shutil
 import sys
 
 import pytest
@@ -137,6 +138,23 @@ def test_a_trial_with_other_settings_is_not_taken_for_the_one_asked_for(
   assert trial.state == 'complete'
   trial, = plan(tmp_path, *words[:-1], '500')
   assert (trial.state, trial.target) == ('waiting', 2000)
+
+
+def test_settings_are_checked_without_a_checkpoint_as_well(tmp_path):
+  trial = complete(tmp_path)
+  shutil.rmtree(trial.logdir / 'checkpoints')
+  (trial.logdir / 'metrics.jsonl').unlink()
+  words = [
+      '--configs', 'cpu', '--tasks', TASKS[0], '--methods', 'dreamer',
+      '--seeds', '0', '--', '--steps', '250']
+  with pytest.raises(UsageError, match=r'discount 0.98 \(now 0.5\)'):
+    plan(tmp_path, *words, '--discount', '0.5')
+  changed = [*words, '--discount', '0.5', '--resume_changed', 'True']
+  trial, = plan(tmp_path, *changed)
+  assert trial.state == 'waiting'
+  complete(tmp_path)
+  with pytest.raises(UsageError, match=r'discount 0.98 \(now 0.5\)'):
+    plan(tmp_path, *changed)  # It is complete, and with 0.98.
 
 
 def test_trials_from_before_a_key_are_known_by_its_default(tmp_path):

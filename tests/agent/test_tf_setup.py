@@ -22,14 +22,13 @@ def test_a_resumed_process_does_not_repeat_the_noise_of_the_first():
     assert one != other
 
 
-def test_precision_follows_the_device_unless_it_is_given():
-  gpus = tf.config.list_physical_devices('GPU')
+def test_precision_is_the_one_that_is_given():
   policy = tf.keras.mixed_precision.global_policy
+  expected = {'16': 'float16', 'bf16': 'bfloat16', '32': 'float32'}
   try:
-    assert tf_setup.configure('auto') == gpus
-    assert policy().compute_dtype == ('float16' if gpus else 'float32')
-    tf_setup.configure('16')
-    assert policy().compute_dtype == 'float16'
+    for name, dtype in expected.items():
+      gpus = tf_setup.configure(name)
+      assert gpus == tf.config.list_physical_devices('GPU')
+      assert policy().compute_dtype == dtype
   finally:
     tf_setup.configure('32')
-  assert policy().compute_dtype == 'float32'

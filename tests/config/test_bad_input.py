@@ -5,7 +5,6 @@ import pickle
 import re
 
 import hypothesis
-import numpy as np
 import pytest
 from hypothesis import strategies as st
 
@@ -159,7 +158,7 @@ def read_in_every_role(folder, data):
   path = folder / 'config.yaml'
   path.write_bytes(data)
   answer(config_lib.saved, folder)
-  answer(same_run.check_resumable, DEFAULT, path)
+  answer(same_run.check, DEFAULT, path)
   with pytest.MonkeyPatch.context() as patch:
     patch.setattr(config_lib, 'OURS', path)
     config_lib._read.cache_clear()
@@ -214,21 +213,3 @@ def test_any_other_command_is_taken_or_refused_in_one_line(capsys, command):
   if code:
     assert err.startswith('error: ') and err.count('\n') == 1, err
   assert 'Traceback' not in out + err
-
-
-def test_settings_that_do_not_fit_are_named(tmp_path):
-  config = config_lib.load(['--configs', 'cpu', 'idm'])
-  config_lib.save(config, tmp_path / 'config.yaml')
-  before = (tmp_path / 'config.yaml').read_bytes()
-  other = config_lib.load(
-      ['--configs', 'cpu', 'wo_dm', '--rssm.deter', '9', '--seed', '2'])
-  message = answer(
-      same_run.check_resumable, other, tmp_path / 'config.yaml')
-  for part in ('idm.copies 1 (now 0)', 'method idm (now wo_dm)',
-               'rssm.deter 128 (now 9)', 'seed 0 (now 2)'):
-    assert part in message
-  again = config_lib.load(
-      ['--configs', 'cpu', 'idm', '--steps', '9', '--model_opt.lr', '1e-5'])
-  same_run.check_resumable(again, tmp_path / 'config.yaml')
-  assert (tmp_path / 'config.yaml').read_bytes() == before
-  assert np.isfinite(again.model_opt.lr)

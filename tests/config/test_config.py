@@ -5,14 +5,12 @@ import pickle
 import re
 import subprocess
 import sys
-import time
 
 import pytest
 from dreamer_idm.patches import ruamel_yaml
 
 from dreamer_idm.config import load as config_lib
 from dreamer_idm.config import rules
-from dreamer_idm.config import same_run
 from dreamer_idm.config.load import Config
 from dreamer_idm.errors import UsageError
 
@@ -174,6 +172,8 @@ def test_later_presets_win():
     ('--dmc_camera -1', 'dmc_camera', -1),
     ('--slow_target True', 'slow_target', True),
     ('--precision 16', 'precision', '16'),
+    ('--precision auto', 'precision', '32'),
+    ('', 'precision', '32'),
     ('--logdir a=b', 'logdir', 'a=b'),
     ('--logdir=a=b', 'logdir', 'a=b'),
 ])
@@ -393,6 +393,28 @@ def test_folder_name():
   assert config_lib.folder_name('gym_a/b:C+d.e-v0') == 'gym_a-b-C+d.e-v0'
 
 
+def test_saved_says_what_is_wrong_with_a_file(tmp_path):
+  path = tmp_path / 'config.yaml'
+  for text, words in [
+      ('seed: x', 'seed expects an integer'), ('idm: 3', 'idm'),
+      ('seed: {a: 1}', 'seed'),
+      ('precision: 8', '--precision must be'), ('a: [', 'line 1')]:
+    path.write_text(text)
+    with pytest.raises(UsageError, match='cannot read') as info:
+      config_lib.saved(tmp_path)
+    assert words in str(info.value) and str(path) in str(info.value)
+
+
+def test_saved_does_not_swallow_what_it_does_not_expect(tmp_path, monkeypatch):
+  config_lib.save(load(), tmp_path / 'config.yaml')
+
+  def broken(config):
+    raise ZeroDivisionError('a mistake of ours')
+  monkeypatch.setattr(config_lib, 'check', broken)
+  with pytest.raises(ZeroDivisionError):
+    config_lib.saved(tmp_path)
+
+
 def test_saved_config_is_read_back(tmp_path):
   config = load('--configs cpu idm --idm.sigma_h 0.2')
   path = tmp_path / 'new' / 'config.yaml'
@@ -402,19 +424,22 @@ def test_saved_config_is_read_back(tmp_path):
   assert [x.name for x in path.parent.iterdir()] == ['config.yaml']
 
 
-def test_failed_save_leaves_the_old_file(tmp_path, monkeypatch):
+def test_a_config_that_is_there_stays(tmp_path):
   path = tmp_path / 'config.yaml'
   config_lib.save(load(), path)
   before = path.read_bytes()
+  config_lib.save(load('--seed 1'), path)
+  assert path.read_bytes() == before
 
+
+def test_a_failed_save_leaves_nothing(tmp_path, monkeypatch):
   def full(self, filename):
     pathlib.Path(filename).write_text('half')
     raise OSError(28, 'No space left on device')
   monkeypatch.setattr(Config, 'save', full)
   with pytest.raises(OSError, match='No space left on device'):
-    config_lib.save(load('--seed 1'), path)
-  assert path.read_bytes() == before
-  assert list(tmp_path.iterdir()) == [path]
+    config_lib.save(load(), tmp_path / 'config.yaml')
+  assert not list(tmp_path.iterdir())
 
 
 def test_help_names_every_preset_and_key_of_ours():
@@ -468,27 +493,15 @@ def test_run_explains_mistakes_in_one_line():
   assert 'Traceback' not in result.stderr
 
 
-@pytest.mark.parametrize('line, names', [
-    ('--configs dmc --idm.sigma_h 0.2 --idm.copies=2 --actor.units 8',
-     ['--idm.sigma_h', '--idm.copies']),
-    ('--configs cpu --idm\\..*units 16', ['--idm\\..*units']),
-    ('--configs cpu --.*head.units 16 --shadows True', []),
-    ('--configs cpu_proprio --shadows True', ['--shadows']),
-    ('--configs dmc wo_eva --idm.sigma_h 0.2', []),
-    ('--configs dmc clion --idm.sigma_h 0.2 --clion.rotation_degrees 3', [])])
-def test_flags_without_effect_are_named(line, names):
-  notes = same_run.idle_flags(line.split(), load(line))
-  assert [x.split()[1] for x in notes] == names
-  assert all(('preset idm' in x) == ('idm' in x.split()[1]) for x in notes)
-
-
-def test_run_help_is_quick():
-  began = time.time()
+def test_run_help_needs_no_tensorflow():
   result = run('--help')
-  assert time.time() - began < 4
   assert result.returncode == 0
   assert result.stdout.strip() == config_lib.help_text().strip()
   assert result.stderr == ''
+  result = run(code=(
+      'import sys, run; code = run.main(["--help"]); '
+      'sys.exit(code or ("tensorflow" in sys.modules))'))
+  assert result.returncode == 0, result.stderr
 
 
 def test_run_ends_quietly_when_interrupted(monkeypatch, capsys):

@@ -11,7 +11,7 @@ from dreamer_idm.upstream import path as upstream_path
 
 PAGE = ROOT / 'docs' / 'metrics.md'
 # Keys of other dicts, beside the keys of configs.
-NO_METRICS = {'student_t', 'vector_normalization'}
+NO_METRICS = {'student_t'}
 
 
 def _documented():
@@ -29,8 +29,6 @@ def _pattern(node):
     return ''.join(
         re.escape(x.value) if isinstance(x, ast.Constant) else '.+'
         for x in node.values)
-  if isinstance(node, ast.BinOp) and _pattern(node.left):
-    return _pattern(node.left) + '.+'
   return None
 
 
@@ -55,10 +53,6 @@ def _in_source(path):
       name = getattr(node.func, 'attr', '')
       if name == 'scalar' and node.args:
         yield _pattern(node.args[0])
-      if name == 'replace':  # x_grad_norm becomes x_skipped.
-        yield from (
-            f'.+{x.value}' for x in node.args[1:]
-            if re.match('_[a-z]', str(getattr(x, 'value', ''))))
       if name == 'Optimizer' and node.args:
         optimizer = _pattern(node.args[0])
         if optimizer:
@@ -70,10 +64,8 @@ def _in_code():
   ours = [
       path for package in ('agent', 'idm', 'methods', 'training')
       for path in (ROOT / 'dreamer_idm' / package).rglob('*.py')]
-  theirs = [
-      upstream_path.directory() / x for x in ('agent.py', 'common/tfutils.py')]
   found = {
-      x for path in (*ours, *theirs)
+      x for path in (*ours, upstream_path.directory() / 'agent.py')
       for x in _in_source(path) if x and '_' in x}
   return found - NO_METRICS
 

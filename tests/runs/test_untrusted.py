@@ -82,7 +82,7 @@ def test_configs(tmp_path, mark, text):
   with pytest.raises(UsageError, match='cannot read'):
     config_lib.saved(tmp_path)
   with pytest.raises(UsageError, match='cannot read'):
-    same_run.check_resumable(config_lib.load([]), path)
+    same_run.check(config_lib.load([]), path)
   run, = runs.find(tmp_path)
   assert 'config.yaml cannot be read' in run.notes
 

@@ -117,7 +117,7 @@ def test_a_complete_run_says_so_and_stays_as_it_is(twice):
   folder, _ = twice
   before = metrics(folder / 'first')
   config = (folder / 'first' / 'config.yaml').read_bytes()
-  process = run(folder / 'first', *EACH, '--model_opt.lr', '0.5')
+  process = run(folder / 'first', *EACH, '--log_every', '5')
   assert process.returncode == 0
   assert (folder / 'first' / 'config.yaml').read_bytes() == config
   line, = process.stdout.splitlines()
@@ -137,10 +137,11 @@ def test_flags_of_other_methods_are_named(twice):
 def test_a_run_does_not_go_on_with_other_networks(twice):
   folder, _ = twice
   before = (folder / 'first' / 'config.yaml').read_bytes()
-  process = run(folder / 'first', *EACH, '--rssm.deter', '20')
+  process = run(
+      folder / 'first', *EACH, '--rssm.deter', '20', '--discount', '0.5')
   assert process.returncode == 2
   assert process.stderr.count('\n') == 1
-  assert 'rssm.deter 16 (now 20)' in process.stderr
+  assert 'discount 0.99 (now 0.5), rssm.deter 16 (now 20)' in process.stderr
   assert (folder / 'first' / 'config.yaml').read_bytes() == before
 
 

@@ -1,0 +1,132 @@
+"""Settings: which make another run, may change, or have no effect."""
+
+import re
+
+import pytest
+
+from dreamer_idm.config import load as config_lib
+from dreamer_idm.config import same_run
+from dreamer_idm.errors import UsageError
+
+# Everything that can change what is learned or how it is scored.
+CHANGED = [
+    '--discount 0.9', '--imag_horizon 7', '--model_opt.lr 1e-5',
+    '--actor_opt.clip 10', '--dataset.batch 7', '--dataset.length 20',
+    '--kl.free 1', '--expl_noise 0.1', '--eval_noise 0.1', '--pretrain 3',
+    '--clip_rewards sign', '--time_limit 100', '--prefill 700', '--envs 2',
+    '--train_every 3', '--train_steps 2', '--eval_eps 2', '--idm.sigma_h 0.3',
+    '--idm.cst_scale 2', '--rotate.degrees 9', '--batch_multiplier 2',
+    '--replay.capacity 1e4', '--replay.prioritize_ends True']
+# What the checkpoint and the replay do not fit.
+NEVER = [
+    '--rssm.deter 9', '--seed 2', '--task dmc_walker_walk', '--agent dreamer',
+    '--method x', '--precision 16', '--idm.evaluator False', '--shadows True',
+    '--idm.eva_head.units 9', '--model_opt.opt sgd', '--slow_target False',
+    '--actor.layers 1', '--action_repeat 2']
+INCIDENTAL = [
+    '--steps 9', '--logdir x', '--threads 1', '--checkpoints 9',
+    '--jit False', '--fast False', '--envs_parallel thread',
+    '--eval_every 9', '--log_every 9', '--log_keys_mean x',
+    '--resume_changed True']
+
+
+def load(line='', presets='cpu idm'):
+  return config_lib.load(['--configs', *presets.split(), *line.split()])
+
+
+def refusal(path, line, **kwargs):
+  """What is said of a run that is asked for with these flags; '' if nothing."""
+  before = path.read_bytes()
+  try:
+    same_run.check(load(line), path, **kwargs)
+  except UsageError as error:
+    return str(error)
+  finally:
+    assert path.read_bytes() == before
+  return ''
+
+
+@pytest.fixture
+def path(tmp_path):
+  config_lib.save(load(), tmp_path / 'config.yaml')
+  return tmp_path / 'config.yaml'
+
+
+def named(line):
+  """What a refusal says of a flag: the key and both values."""
+  key, value = line.removeprefix('--').split()
+  before, now = load().flat[key], load(line).flat[key]
+  assert before != now
+  return f'{key} {before} (now {now})'
+
+
+@pytest.mark.parametrize('line', CHANGED)
+def test_what_is_learned_changes_only_if_that_is_asked_for(path, line):
+  message = refusal(path, line)
+  assert named(line) in message and '--resume_changed True' in message
+  asked = f'{line} --resume_changed True'
+  assert not refusal(path, asked)
+  # One that is complete has been trained with what it began with.
+  assert named(line) in refusal(path, asked, resumes=False)
+
+
+@pytest.mark.parametrize('line', NEVER)
+def test_what_the_checkpoint_does_not_fit_never_changes(path, line):
+  for more in ('', ' --resume_changed True'):
+    message = refusal(path, line + more)
+    assert named(line) in message and '--resume_changed' not in message
+
+
+@pytest.mark.parametrize('line', INCIDENTAL)
+def test_what_makes_no_other_run_may_change(path, line):
+  assert not refusal(path, line) and not refusal(path, line, resumes=False)
+
+
+def test_all_keys_are_named(path):
+  message = refusal(path, ' '.join([*CHANGED, *NEVER]))
+  for line in [*CHANGED, *NEVER]:
+    assert named(line) in message
+  message = refusal(
+      path, ' '.join([*CHANGED, *NEVER, '--resume_changed True']))
+  assert named(NEVER[0]) in message and 'discount' not in message
+
+
+def test_without_a_config_there_is_nothing_to_fit(tmp_path):
+  same_run.check(load(), tmp_path / 'config.yaml')
+
+
+def test_an_older_run_resumes_with_defaults_and_what_auto_was(path):
+  text = path.read_text()
+  text = text.replace("precision: '32'", 'precision: auto')
+  text = re.sub(r'(?m)^(fast|batch_multiplier): .*\n', '', text)
+  assert 'auto' in text and 'batch_multiplier' not in text
+  path.write_text(text)
+  assert not refusal(path, '')
+  assert 'precision 32 (now 16)' in refusal(path, '--precision 16')
+
+
+def test_changes_are_all_that_differs_and_has_an_effect(path):
+  line = '--steps 9 --discount 0.9 --bird.entropy_scale 1'
+  assert same_run.changes(load(line), path) == {
+      'discount': (0.98, 0.9), 'steps': (12500, 9)}
+
+
+def test_a_key_that_is_no_more_is_told(path):
+  path.write_text(path.read_text() + 'gone: 3\n')
+  assert 'gone 3 (now None)' in refusal(path, '')
+  assert not refusal(path, '--resume_changed True')
+
+
+@pytest.mark.parametrize('line, names', [
+    ('--configs dmc --idm.sigma_h 0.2 --idm.copies=2 --actor.units 8',
+     ['--idm.sigma_h', '--idm.copies']),
+    ('--configs cpu --idm\\..*units 16', ['--idm\\..*units']),
+    ('--configs cpu --.*head.units 16 --shadows True', []),
+    ('--configs cpu_proprio --shadows True', ['--shadows']),
+    ('--configs dmc wo_eva --idm.sigma_h 0.2', []),
+    ('--configs dmc clion --idm.sigma_h 0.2 --clion.rotation_degrees 3', [])])
+def test_flags_without_effect_are_named(line, names):
+  notes = same_run.idle_flags(
+      line.split(), config_lib.load(line.split()))
+  assert [x.split()[1] for x in notes] == names
+  assert all(('preset idm' in x) == ('idm' in x.split()[1]) for x in notes)
