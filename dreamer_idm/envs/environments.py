@@ -3,59 +3,23 @@
 `dmc_<domain>_<task>` is DMControl, `gym_<id>` Gymnasium.
 """
 
-import contextlib
 import difflib
 import functools
-import io
-import logging
-import os
 import re
-import subprocess
-import sys
-import weakref
 
 import numpy as np
 
 from ..config import rules
 from ..errors import UsageError
-from ..patches import mujoco_gl
 from ..upstream import envs as upstream_envs
+from . import dm_control
 from . import gymnasium_env
+from . import observations
 from . import perturbations
 from . import rendering
 from . import workers
 
 PARALLEL = ('none', 'thread', 'process')
-
-# In a process of its own, since importing dm_control settles its rendering
-# backend. Upstream splits names at the first underscore and knows one domain
-# of several words, ball_in_cup, which leaves out point_mass and humanoid_CMU.
-_LIST_TASKS = """
-import inspect
-from dm_control import manipulation, suite
-from dm_control.locomotion.examples import basic_rodent_2020 as rodents
-for domain, task in suite.ALL_TASKS:
-  domain = 'cup' if domain == 'ball_in_cup' else domain
-  if '_' not in domain:
-    print(f'dmc_{domain}_{task}')
-for name in manipulation.ALL:
-  if name.endswith('_vision'):
-    print('dmc_manip_' + name[:-len('_vision')])
-for name, function in inspect.getmembers(rodents, inspect.isfunction):
-  if function.__module__ == rodents.__name__:
-    print(f'dmc_locom_{name}')
-"""
-
-
-@functools.lru_cache(None)
-def _tasks():
-  listing = subprocess.run(
-      [sys.executable, '-c', _LIST_TASKS],
-      env={**os.environ, 'MUJOCO_GL': 'disabled'}, stdin=subprocess.DEVNULL,
-      capture_output=True, text=True, check=False)
-  if listing.returncode:
-    raise RuntimeError(f'dm_control does not import:\n{listing.stderr}')
-  return listing.stdout.split()
 
 
 def check_task(task):
@@ -71,9 +35,9 @@ def check_task(task):
   if task.startswith('gym_'):
     gymnasium_env.check(task[len('gym_'):])
     return
-  if task in _tasks():
+  if task in dm_control.tasks():
     return
-  close = difflib.get_close_matches(task, _tasks())
+  close = difflib.get_close_matches(task, dm_control.tasks())
   hint = f'Closest: {", ".join(close)}.' if close else (
       'Tasks are named dmc_<domain>_<task>, for example dmc_walker_walk, or '
       'gym_<id>.')
@@ -109,7 +73,7 @@ def reads_images(config, obs_space):
       for k, v in obs_space.items())
 
 
-def check_observations(config, obs_space):
+def check_observations(config, env):
   """Checks that the agent's encoder and decoder find something.
 
   A decoder whose patterns match nothing is left out on purpose, unless the
@@ -117,38 +81,78 @@ def check_observations(config, obs_space):
 
   Args:
     config: upstream's Config.
-    obs_space: dict of gymnasium spaces.
+    env: environment of `make_envs`.
+
+  Returns:
+    list of str, lines that tell what the agent reads and what it does not,
+    and what else is worth knowing of the environment.
 
   Raises:
-    UsageError: if one of them does not; names the observations.
+    UsageError: if one of them finds nothing; names the observations.
   """
-  names = {
-      k: len(v.shape) for k, v in obs_space.items()
-      if k not in ('reward', 'is_first', 'is_last', 'is_terminal')}
-  listed = ', '.join(f'{k} {obs_space[k].shape}' for k in names)
+  spaces = {
+      k: v for k, v in env.obs_space.items() if k not in observations.FLAGS}
+  names = {k: f'{k} {list(v.shape)}' for k, v in spaces.items()}
   unused = 'decoder' not in config.grad_heads
   without = unused and rules.decodes_nothing(config)
   for part in ('encoder',) if without else ('encoder', 'decoder'):
     keys = getattr(config, part)
-    if not any(
-        re.match({1: keys.mlp_keys, 3: keys.cnn_keys}.get(dims, '$^'), name)
-        for name, dims in names.items()):
+    if not any(_reads(keys, k, v) for k, v in spaces.items()):
       raise UsageError(
-          f'no observation of {config.task} ({listed}) goes into the {part}: '
-          f'--{part}.cnn_keys is {keys.cnn_keys!r} and --{part}.mlp_keys is '
-          f'{keys.mlp_keys!r}; --configs cpu_proprio takes vectors')
+          f'no observation of {config.task} ({", ".join(names.values())}) goes '
+          f'into the {part}: --{part}.cnn_keys is {keys.cnn_keys!r} and '
+          f'--{part}.mlp_keys is {keys.mlp_keys!r}, '
+          f'{_advice(part, spaces)}')
+  read = [v for k, v in names.items() if _reads(config.encoder, k, spaces[k])]
+  ignored = [
+      f'{names[k]} (--encoder.{"cnn" if len(v.shape) == 3 else "mlp"}_keys '
+      'does not match)' for k, v in spaces.items()
+      if not _reads(config.encoder, k, v)]
+  ignored += [
+      f'{k} ({v})' for k, v in attribute(env, 'ignored').items()]
+  line = f'The agent reads {", ".join(read)}'
+  line += f'; it ignores {", ".join(ignored)}.' if ignored else '.'
+  return [line, *attribute(env, 'notes')]
+
+
+def _reads(keys, name, space):
+  # Whether an encoder or a decoder of these patterns takes an observation.
+  pattern = keys.cnn_keys if len(space.shape) == 3 else keys.mlp_keys
+  return bool(re.match(pattern, name))
+
+
+def _advice(part, spaces):
+  images = [re.escape(k) for k, v in spaces.items() if len(v.shape) == 3]
+  if images:
+    return f'but its images are read with --{part}.cnn_keys {"|".join(images)}'
+  return 'but it has vectors alone, which --configs cpu_proprio takes'
+
+
+def attribute(env, name):
+  """Reads an attribute of an environment, wherever it lives.
+
+  Args:
+    env: environment of `make_envs`.
+    name: str.
+
+  Returns:
+    its value.
+  """
+  if isinstance(env, workers.Worker):
+    return env.access(name)()
+  return getattr(env, name)
 
 
 def make_env(
     task, action_repeat, render_size, camera, time_limit, seed, perturb=None,
-    images=True, shadows=True):
+    images=True, shadows=True, logged=()):
   """Builds one environment in this process.
 
   Args:
     task: str, see `check_task`.
     action_repeat: int, environment steps per action.
     render_size: pair of ints, height and width of the image.
-    camera: int, -1 for upstream's choice.
+    camera: int, -1 for upstream's choice; dm_control's tasks alone.
     time_limit: int, agent steps per episode at most; 0 for the task's limit.
     seed: int, for the task's initial states and the perturbation.
     perturb: dict with `kind`, `strength`, `per` and `fill`, see
@@ -156,81 +160,25 @@ def make_env(
     images: bool, whether to render.
     shadows: bool, whether the tasks of dm_control's suite render shadows and
       reflections, which take two thirds of the time without a GPU.
+    logged: collection of str, numbers of Gymnasium's infos that become
+      observations, see `gymnasium_env.GymnasiumEnv`.
 
   Returns:
     Upstream's wrapped environment, with a `close` method.
 
   Raises:
-    UsageError: if upstream cannot handle the task's observations.
+    UsageError: if the task's observations or actions cannot be used.
   """
-  with _quiet():
-    make = _make_gym if task.startswith('gym_') else _make_dmc
-    env = make(task, action_repeat, render_size, camera, seed, images, shadows)
+  if task.startswith('gym_'):
+    env = gymnasium_env.make(
+        task[len('gym_'):], action_repeat, render_size, seed, images, logged)
+  else:
+    env = dm_control.make(
+        task, action_repeat, render_size, camera, seed, images, shadows)
   env = upstream_envs.TimeLimit(env, time_limit)
   if perturb is not None:
     env = perturbations.Perturbed(env, **perturb, seed=[seed, 1])
   return env
-
-
-def _make_gym(task, action_repeat, render_size, camera, seed, images, shadows):
-  return gymnasium_env.make(
-      task.split('_', 1)[1], action_repeat, render_size, seed, images)
-
-
-def _make_dmc(task, action_repeat, render_size, camera, seed, images, shadows):
-  make = upstream_envs.DMC if images else _VectorDMC
-  with mujoco_gl.kept():
-    dmc = make(task.split('_', 1)[1], action_repeat, tuple(render_size), camera)
-  try:
-    _ = dmc.obs_space
-  except NotImplementedError as error:
-    raise UsageError(
-        f"Task '{task}' is not supported by dreamerv2: it has observations of "
-        f'dtype {error}.') from None
-  inner = dmc._env  # Upstream seeds nothing, and offers no way to.
-  composer = hasattr(inner, 'random_state')
-  if images and not composer:
-    # A proxy, for a cycle would leave the rendering context to the garbage
-    # collector, which may run in another thread than the context's.
-    inner.physics.render = functools.partial(
-        _render, weakref.proxy(inner.physics), {}, None if shadows else {
-            'shadow': False, 'reflection': False})
-  (inner.random_state if composer else inner.task.random).seed(seed)
-  env = upstream_envs.NormalizeAction(dmc)
-  env.close = lambda: inner.physics.free()
-  return env
-
-
-def _render(physics, cameras, flags, height, width, camera_id):
-  # As `physics.render`, which makes a camera for every image: a third of the
-  # time of a small one.
-  from dm_control.mujoco import engine
-  which = height, width, camera_id
-  if which not in cameras:
-    cameras[which] = engine.Camera(physics, *which)
-  return cameras[which].render(render_flag_overrides=flags).copy()
-
-
-class _VectorDMC(upstream_envs.DMC):
-  """Upstream's DMC for agents that look at no image: it renders none."""
-
-  def __init__(self, *args, **kwargs):
-    super().__init__(*args, **kwargs)
-    self._env.physics.render = lambda *args, **kwargs: None
-
-  @property
-  def obs_space(self):
-    return _without_image(super().obs_space)
-
-  def reset(self):
-    return _without_image(super().reset())
-
-  def step(self, action):
-    return _without_image(super().step(action))
-
-
-def _without_image(values):
-  return {k: v for k, v in values.items() if k != 'image'}
 
 
 def make_envs(config, mode, count, seed, perturb=None):
@@ -274,7 +222,7 @@ def make_envs(config, mode, count, seed, perturb=None):
       make = functools.partial(
           make_env, config.task, config.action_repeat, config.render_size,
           config.dmc_camera, config.time_limit, int(number), perturb, images,
-          config.shadows)
+          config.shadows, _logged(config))
       envs.append(
           make() if parallel == 'none' else workers.Worker(make, parallel))
   except BaseException:
@@ -284,13 +232,12 @@ def make_envs(config, mode, count, seed, perturb=None):
   return envs
 
 
-@contextlib.contextmanager
-def _quiet():
-  # Upstream prints the keys it ignores, dm_control warns about its own models.
-  absl = logging.getLogger('absl')
-  before, absl.disabled = absl.disabled, True
-  try:
-    with contextlib.redirect_stdout(io.StringIO()):
-      yield
-  finally:
-    absl.disabled = before
+def _logged(config):
+  # The names that --log_keys_* give in full, such as log_is_success or
+  # ^log_a$|^log_b$. An info may have a number at some steps only, so that a
+  # pattern cannot tell at the first one what the episode will have.
+  patterns = '|'.join(
+      getattr(config, f'log_keys_{x}') for x in ('sum', 'mean', 'max'))
+  names = [x.strip('^$') for x in patterns.split('|')]
+  return tuple(dict.fromkeys(
+      x for x in names if re.fullmatch(r'log_\w+', x)))

@@ -1,71 +1,203 @@
-"""Gymnasium's environments in the older interface that upstream wraps.
+"""Gymnasium's environments in upstream's interface.
 
 `--task gym_<id>` takes any registered id with continuous actions. An
 environment of one's own is registered by its module, which the id may name:
 `--task gym_mymodule:MyEnv-v0`.
 """
 
+import math
+import os
+import re
+import sys
+import traceback
+
 import gymnasium
 import numpy as np
 
 from ..errors import UsageError
 from ..upstream import envs as upstream_envs
+from . import observations
+
+FLAGS = ('terminated', 'truncated')
+_LIBRARY = os.path.dirname(gymnasium.__file__) + os.sep
+_OLD_API = (
+    "Gymnasium's API is expected: reset(seed=None, options=None) returns "
+    '(observation, info), and step(action) returns (observation, reward, '
+    'terminated, truncated, info); the package shimmy wraps environments of '
+    "Gym's older API")
 
 
-class OldInterface:
-  """Four values from `step`, one from `reset`, seeds and action repeat."""
+class GymnasiumEnv:
+  """A gymnasium.Env as upstream's wrappers are: dicts in, dicts out.
 
-  def __init__(self, env, action_repeat, seed):
+  What the environment returns is held against its own spaces at every step:
+  what can safely be converted is, anything else is one line.
+  """
+
+  def __init__(
+      self, env, source, action_repeat, size, seed, renders=False, logged=()):
     """Wraps an environment.
 
     Args:
-      env: gymnasium.Env.
+      env: gymnasium.Env with a flat Box of actions.
+      source: str, its name in messages.
       action_repeat: int >= 1, steps per action; their rewards are added.
-      seed: int, for the first reset; later ones go on from there.
-    """
-    self._env = env
-    self._repeat = action_repeat
-    self._seed = seed
+      size: pair of ints, height and width that images are brought to.
+      seed: int, for the first reset; later ones continue from there.
+      renders: bool, whether to render a frame for each observation, `image`.
+      logged: collection of str `log_<name>`: numbers of `info` that are put
+        among the observations under this name, 0 where an info lacks them.
 
-  def __getattr__(self, name):
-    if name.startswith('_'):
-      raise AttributeError(name)
-    return getattr(self._env, name)
+    Raises:
+      UsageError: if its actions or observations cannot be used.
+    """
+    self._env, self._source = env, source
+    self._repeat, self._size, self._seed = action_repeat, tuple(size), seed
+    self._renders, self._logged = renders, tuple(logged)
+    self._observations = observations.Observations(
+        env.observation_space, size, source, ('image',) if renders else ())
+    self.ignored = self._observations.ignored
+    self.notes = [*self._observations.notes, *self._unbounded()]
+
+  def _unbounded(self):
+    space = self._env.action_space
+    if not isinstance(space, gymnasium.spaces.Box) or len(space.shape) != 1:
+      raise UsageError(
+          f'{self._source} has actions {space}, but a flat Box of continuous '
+          'actions is needed')
+    open_ends = ~(np.isfinite(space.low) & np.isfinite(space.high))
+    if open_ends.any():
+      numbers = ', '.join(map(str, np.flatnonzero(open_ends)))
+      yield (
+          f'{self._source}: its actions {numbers} lack a finite bound: there '
+          'the agent acts in [-1, 1], within the bounds that they have. '
+          'Finite bounds in action_space are scaled to.')
+
+  @property
+  def obs_space(self):
+    """dict of gymnasium spaces."""
+    box = gymnasium.spaces.Box
+    frame = {'image': box(0, 255, (*self._size, 3), np.uint8)}
+    return {
+        **self._observations.spaces, **(frame if self._renders else {}),
+        'reward': box(-np.inf, np.inf, (), np.float32),
+        **{k: box(0, 1, (), bool) for k in observations.FLAGS[1:]}}
+
+  @property
+  def act_space(self):
+    """dict with the gymnasium space of `action`, of floats."""
+    space = self._env.action_space
+    # Upstream scales to bounds of this type, which must have negative numbers.
+    return {'action': gymnasium.spaces.Box(
+        space.low.astype(np.float32), space.high.astype(np.float32))}
+
+  @property
+  def limit(self):
+    """Agent steps of an episode at most, None where that is not declared."""
+    steps = self._env.spec and self._env.spec.max_episode_steps
+    return math.ceil(steps / self._repeat) if steps else None
 
   def reset(self):
     """Begins an episode.
 
     Returns:
-      the observation alone.
+      dict, the observation.
+
+    Raises:
+      UsageError: if it is not what the spaces say.
     """
-    obs, _ = self._env.reset(seed=self._seed)
+    answer = self._call('reset', seed=self._seed)
+    if not isinstance(answer, tuple) or len(answer) != 2 or not isinstance(
+        answer[1], dict):
+      raise UsageError(f'{self._source}: reset returned no (observation, '
+                       f'info). {_OLD_API}')
     self._seed = None
-    return _plain(obs)
+    return self._answer('reset', *answer, 0.0, False, False)
 
   def step(self, action):
     """Repeats an action until it is enough or the episode ends.
 
     Args:
-      action: float array.
+      action: dict with the float array `action` [A], in the bounds of
+        `act_space` but for rounding.
 
     Returns:
-      observation, float reward, bool whether the episode is over, and a dict
-      with `is_terminal`, which is False where only the time was up.
+      dict, the last observation, with the sum of the rewards. `is_terminal`
+      is False where only the time was up.
+
+    Raises:
+      UsageError: if it is not what the spaces say.
     """
-    total = 0.0
+    space, total = self._env.action_space, 0.0
+    # Scaling to the bounds rounds, and half-open ones were not scaled to.
+    value = np.clip(
+        np.asarray(action['action'], np.float64), space.low, space.high)
+    if space.dtype.kind in 'iu':
+      value = np.rint(value)
+    value = value.astype(space.dtype)
     for _ in range(self._repeat):
-      obs, reward, terminated, truncated, info = self._env.step(action)
-      total += float(reward)
-      if terminated or truncated:
+      answer = self._call('step', value.copy())
+      if not isinstance(answer, tuple) or len(answer) != 5 or not isinstance(
+          answer[4], dict):
+        raise UsageError(
+            f'{self._source}: step returned {_described(answer)}. {_OLD_API}')
+      obs, reward, terminated, truncated, info = answer
+      total += float(self._number('reward', reward))
+      terminated = bool(self._number('terminated', terminated))
+      if terminated or self._number('truncated', truncated):
         break
-    return (
-        _plain(obs), total, terminated or truncated,
-        {**info, 'is_terminal': terminated})
+    return self._answer(
+        'step', obs, info, total, terminated or bool(truncated), terminated)
+
+  def _call(self, name, *args, **kwargs):
+    try:
+      return getattr(self._env, name)(*args, **kwargs)
+    except (TypeError, ValueError) as error:
+      old = re.search(
+          r"argument '(seed|options)'|values to unpack|unpack non-iterable",
+          str(error))
+      if not old or not _is_ours(error):
+        raise
+      raise UsageError(f'{self._source}: {name} failed ({error}). '
+                       f'{_OLD_API}') from error
+
+  def _number(self, name, value):
+    array = np.asarray(value)
+    if array.size != 1 or array.dtype.kind not in 'biuf':
+      raise UsageError(
+          f'{self._source}: step returned the {name} {_described(value)}, but '
+          f'{"True or False" if name in FLAGS else "a number"} is expected')
+    return array.item()
+
+  def _answer(self, where, obs, info, reward, last, terminal):
+    obs = self._observations.convert(obs, where)
+    if self._renders:
+      obs['image'] = observations.frame(
+          self._env.render(), self._size, self._source)
+    for name in self._logged:
+      if name not in obs:
+        number = info.get(name, info.get(name[len('log_'):], 0))
+        obs[name] = np.float32(self._number(f'info {name}', number))
+    return {
+        **obs, 'reward': reward, 'is_first': where == 'reset',
+        'is_last': last, 'is_terminal': terminal}
+
+  def close(self):
+    """Ends the environment."""
+    self._env.close()
 
 
-def _plain(obs):
-  # A dict of its own, since upstream adds keys to it.
-  return dict(obs) if isinstance(obs, dict) else obs
+def _described(value):
+  if isinstance(value, tuple):
+    return f'{len(value)} values'
+  text = f'{type(value).__name__} {value!r}'
+  return ' '.join(text.split())[:60]
+
+
+def _is_ours(error):
+  # Whether it was raised by the caller of the user's code, not within it.
+  *_, last = traceback.extract_tb(error.__traceback__)
+  return last.filename == __file__ or last.filename.startswith(_LIBRARY)
 
 
 def check(name):
@@ -77,10 +209,10 @@ def check(name):
   Raises:
     UsageError: if it is not, or its module cannot be imported.
   """
-  _told(name, lambda: gymnasium.make(name, disable_env_checker=True).close())
+  _make(name).close()
 
 
-def make(name, action_repeat, render_size, seed, images):
+def make(name, action_repeat, render_size, seed, images, logged=()):
   """Builds an environment in upstream's interface.
 
   Args:
@@ -90,58 +222,59 @@ def make(name, action_repeat, render_size, seed, images):
     seed: int.
     images: bool, whether frames are rendered where the observations have
       none.
+    logged: see `GymnasiumEnv`.
 
   Returns:
-    upstream's wrapped environment. A single image is called `image`, a single
-    vector `vector`; dicts keep their keys. Rendered frames are `image`.
+    upstream's wrapped environment, which acts in [-1, 1]. Rendered frames are
+    `image`; for other names see `observations.Observations`.
 
   Raises:
-    UsageError: if it does not exist, or upstream cannot handle its actions or
-      observations.
+    UsageError: if it does not exist, or its actions or observations cannot
+      be used.
   """
-  env = _told(name, lambda: gymnasium.make(name, disable_env_checker=True))
-  spaces = getattr(env.observation_space, 'spaces', None) or {
-      'only': env.observation_space}
-  if images and not any(map(_is_image, spaces.values())):
+  env = _make(name)
+  renders = images and not observations.has_image(env.observation_space)
+  if renders:
+    modes = env.metadata.get('render_modes') or []
     env.close()
-    env = _told(name, lambda: gymnasium.wrappers.AddRenderObservation(
-        gymnasium.make(
-            name, disable_env_checker=True, render_mode='rgb_array'),
-        render_only=False, render_key='image', obs_key='vector'))
-    # The wrapper has rendered already; some environments need a reset first.
-    spaces = env.observation_space.spaces
-  if not isinstance(env.action_space, gymnasium.spaces.Box) or (
-      len(env.action_space.shape) != 1):
-    raise UsageError(
-        f'gym_{name} has actions {env.action_space}, but a flat Box of '
-        'continuous actions is needed')
-  for key, space in spaces.items():
-    if not isinstance(space, gymnasium.spaces.Box) or not (
-        _is_image(space) or len(space.shape) <= 1):
+    if 'rgb_array' not in modes:
       raise UsageError(
-          f'gym_{name} has an observation {key!r} that is {space}: expected '
-          'uint8 images [H, W, C] or vectors')
-  key = 'image' if _is_image(env.observation_space) else 'vector'
+          f'gym_{name} has no image among its observations and renders none '
+          f"(its render_modes are {modes}, without 'rgb_array'): read its "
+          'vectors, with --configs cpu_proprio')
+    env = _make(name, render_mode='rgb_array')
   env.action_space.seed(seed)
-  env = upstream_envs.GymWrapper(
-      OldInterface(env, action_repeat, seed), obs_key=key)
-  env = upstream_envs.NormalizeAction(env)
-  if any(map(_is_image, spaces.values())):
-    env = upstream_envs.ResizeImage(env, tuple(render_size))
-  return env
+  return upstream_envs.NormalizeAction(GymnasiumEnv(
+      env, f'gym_{name}', action_repeat, render_size, seed, renders, logged))
 
 
-def _told(name, function):
+def _make(name, **kwargs):
+  # Modules beside the user count, whatever program was started.
+  here = os.getcwd()
+  if not {'', here} & set(sys.path):
+    sys.path.append(here)
   try:
-    return function()
-  except UsageError:
-    raise
+    return gymnasium.make(name, disable_env_checker=True, **kwargs)
   except Exception as error:
-    reason = ' '.join(str(error).split()) or type(error).__name__
-    raise UsageError(
-        f'gym_{name} cannot be made: {reason} (a registered id is expected, '
-        'or module:id for an environment of your own)') from error
+    raise UsageError(f'gym_{name} cannot be made: {_why(error, name)}') from (
+        error)
 
 
-def _is_image(space):
-  return getattr(space, 'dtype', None) == np.uint8 and len(space.shape) == 3
+def _why(error, name):
+  # Where only a traceback says what is wrong, it is printed.
+  root = error.__cause__ or error  # Gymnasium wraps what an import raises.
+  reason = ' '.join(str(error).split()) or type(error).__name__
+  if isinstance(root, ImportError):
+    last = traceback.extract_tb(root.__traceback__)[-1].filename
+    extra = re.match(re.escape(f'{_LIBRARY}envs{os.sep}') + r'(\w+)', last)
+    if extra:
+      group = extra[1].replace('_', '-')
+      return f'{reason} (pip install "gymnasium[{group}]")'
+  itself = isinstance(root, ModuleNotFoundError) and (
+      f'{name.partition(":")[0]}.'.startswith(f'{root.name}.'))
+  if itself or isinstance(error, gymnasium.error.Error):
+    return (
+        f'{reason} (a registered id is expected, or module:id for an '
+        'environment of your own)')
+  traceback.print_exception(error)
+  return f'{type(error).__name__}: {reason} (its traceback is above)'

@@ -7,7 +7,14 @@ import sys
 import threading
 import time
 
+from ..errors import UsageError
 from ..upstream import envs as upstream_envs
+
+_USAGE = f'{UsageError.__module__}.{UsageError.__qualname__}: '
+
+
+class WorkerLost(RuntimeError):
+  """A worker that ended or does not answer; raised by nobody's own code."""
 
 
 class Worker(upstream_envs.Async):
@@ -29,8 +36,9 @@ class Worker(upstream_envs.Async):
       strategy: str, 'thread' or 'process'.
 
     Raises:
-      RuntimeError: if the process ends instead, or hangs.
-      Exception: if the constructor fails; has its traceback as message.
+      WorkerLost: if the process ends instead, or hangs.
+      UsageError: if the constructor raises one.
+      Exception: if it fails otherwise; has its traceback as message.
     """
     with _main_hidden():
       super().__init__(constructor, strategy)
@@ -100,11 +108,23 @@ class Worker(upstream_envs.Async):
             time.monotonic() - asked > self.timeout):
           break  # Of a thread nothing would ever get rid.
       else:
-        return super()._receive()
+        return self._unpacked()
     self._process.kill()
-    raise RuntimeError(
+    raise WorkerLost(
         f'An environment process did not answer for {self.timeout} s and was '
         'ended.')
+
+  def _unpacked(self):
+    try:
+      return super()._receive()
+    except RuntimeError:
+      raise
+    except Exception as error:
+      # What was raised over there arrives as the text of its traceback.
+      last = (str(error).splitlines() or [''])[-1]
+      if last.startswith(_USAGE):
+        raise UsageError(last[len(_USAGE):]) from None
+      raise
 
   @contextlib.contextmanager
   def _death_told(self):
@@ -112,7 +132,7 @@ class Worker(upstream_envs.Async):
       yield
     except (RuntimeError, OSError, EOFError):
       self._process.join(self.patience)
-      raise RuntimeError(
+      raise WorkerLost(
           f'An environment {self._strategy} ended unasked, exit code '
           f'{self._process.exitcode}; its own last words are above.') from None
 

@@ -36,7 +36,8 @@ class Collector:
     self._directory = directory
     self.replay = self._open_replay(seed, saved)
     self.envs = restarts.make_envs(config, 'train', config.envs, seed, note)
-    environments.check_observations(config, self.obs_space)
+    for line in environments.check_observations(config, self.envs[0]):
+      note(line)
     self.on_step = lambda: None  # Called after each step that counts.
     self.on_episode = lambda episode: None  # After each that counts.
     self._broken = False  # Whether the present step ends a broken episode.

@@ -1,41 +1,97 @@
-"""Environments that fail are started again; what they broke is dropped.
+"""Environments that fail are restarted; what they broke is dropped.
 
 Days of training meet a simulator that crashes, hangs or raises. The driver
 sees such an episode end; `broken` says that it is none, so that the training
-neither counts its last step nor keeps it.
+neither counts its last step nor keeps it. A mistake in somebody's own
+environment is not restarted where it shows at once: at the first reset or
+step.
 """
 
 import contextlib
+import math
+import os
+import pathlib
+import traceback
 
+import gymnasium
 import numpy as np
 
 from ..envs import environments
+from ..envs import workers
 from ..errors import TrainingError
 from ..errors import UsageError
+from ..upstream import path as upstream_path
 from . import signals
 
-LIMIT = 3  # New starts without a whole episode between them.
+LIMIT = 3  # Restarts without a whole episode between them.
+# Where the frames between the training and somebody's environment are.
+_WRAPPERS = tuple(str(x) + os.sep for x in (
+    pathlib.Path(__file__).parents[1], upstream_path.directory(),
+    pathlib.Path(gymnasium.__file__).parent))
+
+
+class Notes:
+  """What is told of the environments of a training, each thing once."""
+
+  def __init__(self, note=print):
+    """Begins with nothing told.
+
+    Args:
+      note: function of str.
+    """
+    self._note, self._told = note, set()
+
+  def __call__(self, text):
+    """Tells something each time.
+
+    Args:
+      text: str, one line.
+    """
+    self._note(text)
+
+  def once(self, what, text):
+    """Tells something unless that kind has been told of.
+
+    Args:
+      what: str, the kind.
+      text: str of one or more lines.
+    """
+    if what not in self._told:
+      self._told.add(what)
+      for line in text.splitlines():
+        self._note(line)
 
 
 class Restarted:
   """An environment in upstream's interface that outlives its failures."""
 
-  def __init__(self, make, name, note=print):
+  def __init__(
+      self, make, name, notes=None, longest=math.inf, patience=math.inf,
+      terminal=''):
     """Starts the environment.
 
     Args:
       make: function of an int, how often it was started before; returns an
         environment.
       name: str, for messages.
-      note: function of str, told of every failure.
+      notes: Notes; None prints.
+      longest: int, agent steps; an episode that is as long ends the training.
+      patience: int, agent steps after which an episode is told of.
+      terminal: str, told when an episode ends in a terminal state, once.
     """
-    self._make, self._name, self._note = make, name, note
+    self._make, self._name, self._notes = make, name, notes or Notes()
+    self._longest, self._patience = longest, patience
+    self._terminal = terminal
     self.restarts = 0  # In the whole run of this process.
     self.broken = False  # Whether the present episode has to be dropped.
     self._in_a_row = 0
+    self._length = 0  # Agent steps of the present episode.
+    self._works = False  # Whether it has ever taken a step.
     self._env = make(0)
     # Kept, for when there is no environment to ask.
     self.obs_space, self.act_space = self._env.obs_space, self._env.act_space
+    self.notes, self.ignored = (
+        environments.attribute(self._env, x) for x in ('notes', 'ignored'))
     self._obs: dict = {}
 
   def reset(self):
@@ -45,19 +101,18 @@ class Restarted:
       dict, the observation.
 
     Raises:
-      TrainingError: if it failed too often, or its values are not finite.
+      UsageError: if the first one fails, or is not what its spaces say.
+      TrainingError: if it failed too often, or its values are not usable.
     """
     while True:
       try:
         with signals.allowed():
           answer = self._env.reset()
           obs = answer() if callable(answer) else answer
-      except UsageError:
-        raise
       except Exception as error:
-        self._restart(error)
+        self._restart(error, 'reset')
         continue
-      self.broken = False
+      self.broken, self._length = False, 0
       return self._checked(obs)
 
   def step(self, action):
@@ -71,7 +126,9 @@ class Restarted:
       After a failure it is the previous one, as an episode's last.
 
     Raises:
-      TrainingError: if it failed too often, or its values are not finite.
+      UsageError: if the first one fails, or is not what its spaces say.
+      TrainingError: if it failed too often, its values are not usable, or its
+        episode does not end.
     """
     answer = self._attempt(lambda: self._env.step(action))
     if callable(answer):
@@ -83,15 +140,30 @@ class Restarted:
       with signals.allowed():
         return function()
     except Exception as error:
-      self._restart(error)
+      self._restart(error, 'step')
       self.broken = True
       return {**self._obs, 'is_last': True}
 
   def _ended(self, obs):
-    if not self.broken:
-      self._checked(obs)
-      if obs['is_last']:
-        self._in_a_row = 0
+    if self.broken:
+      return obs
+    self._checked(obs)
+    self._works = True
+    self._length += 1
+    if obs['is_last']:
+      self._in_a_row = 0
+      if obs['is_terminal'] and self._terminal:
+        self._notes.once('terminal', self._terminal)
+    elif self._length >= self._longest:
+      raise TrainingError(
+          f'an episode of {self._name} has not ended after {self._length:,} '
+          'agent steps, as many as the whole run has: --time_limit ends '
+          'episodes after so many')
+    elif self._length >= self._patience:
+      self._notes.once('long', (
+          f'An episode of {self._name} has not ended after {self._length:,} '
+          'agent steps, and it declares no time limit: --time_limit ends '
+          'episodes after so many agent steps.'))
     return obs
 
   def _checked(self, obs):
@@ -107,8 +179,15 @@ class Restarted:
     self._obs = obs
     return obs
 
-  def _restart(self, error):
-    words = (str(error).strip() or repr(error)).splitlines()[-1]
+  def _restart(self, error, doing):
+    if isinstance(error, UsageError):
+      # What was learned is saved before a training ends with an error of its.
+      raise TrainingError(str(error)) if self._works else error
+    words, trace = _described(error)
+    self._notes.once('failed', trace)
+    if not self._works:
+      raise UsageError(
+          f'{self._name} failed at its first {doing}: {words}') from error
     while True:
       with contextlib.suppress(Exception):
         self._env.close()
@@ -118,19 +197,35 @@ class Restarted:
             f'between: {words}') from error
       self._in_a_row += 1
       self.restarts += 1
-      self._note(
+      self._notes(
           f'{self._name} failed ({words}): its episode is dropped, and it is '
-          f'started again ({self._in_a_row} of {LIMIT}).')
+          f'restarted ({self._in_a_row} of {LIMIT}).')
       try:
         with signals.allowed():
           self._env = self._make(self.restarts)
         return
       except Exception as failure:
-        words = (str(failure).strip() or repr(failure)).splitlines()[-1]
+        words, _ = _described(failure)
 
   def close(self):
     """Ends the environment."""
     self._env.close()
+
+
+def _described(error):
+  # Its type and message in a line, and its traceback as text.
+  if isinstance(error, workers.WorkerLost):
+    return str(error), ''
+  text = str(error).strip()
+  if text.startswith('Traceback'):  # From a worker, which sends it as text.
+    return text.splitlines()[-1], text
+  words = f'{type(error).__name__}: {text}'.splitlines()[0].rstrip(': ')
+  # From the first frame that is neither ours nor a wrapper's.
+  frames = error.__traceback__
+  while frames and frames.tb_frame.f_code.co_filename.startswith(_WRAPPERS):
+    frames = frames.tb_next
+  return words, ''.join(traceback.format_exception(
+      type(error), error, frames or error.__traceback__))
 
 
 def make_envs(config, mode, count, seed, note=print, perturb=None):
@@ -140,7 +235,7 @@ def make_envs(config, mode, count, seed, note=print, perturb=None):
     config: upstream's Config.
     mode: str, `train` or `eval`.
     count: int.
-    seed: int. A new start draws from the seed, the environment's number and
+    seed: int. A restart draws from the seed, the environment's number and
       how many there were, lest it live through the same episodes again.
     note: function of str.
     perturb: None or dict, see `environments.make_env`.
@@ -160,8 +255,19 @@ def make_envs(config, mode, count, seed, note=print, perturb=None):
     env, = environments.make_envs(config, mode, 1, int(words[0]), perturb)
     return env
 
+  limits = {}
+  if not config.time_limit and not environments.attribute(first[0], 'limit'):
+    limits = {
+        'longest': max(int(config.steps), config.prefill),
+        'patience': 2 * config.prefill}
+  terminal = '' if config.pred_discount else (
+      f'{config.task} has terminal states, but no head predicts them '
+      '(pred_discount False): the critic expects rewards behind them. '
+      '--pred_discount True learns them, with discount among --grad_heads.')
+  notes = Notes(note)
   return [
       Restarted(
           lambda starts, number=number: build(number, starts),
-          f'environment {number} ({mode}) of {config.task}', note)
+          f'environment {number} ({mode}) of {config.task}', notes,
+          terminal=terminal, **limits)
       for number in range(count)]

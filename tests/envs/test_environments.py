@@ -30,6 +30,7 @@ def config(**kwargs):
   return types.SimpleNamespace(**{**dict(
       task='dmc_walker_walk', action_repeat=2, render_size=(32, 32),
       dmc_camera=-1, shadows=True, time_limit=0, envs_parallel='none',
+      log_keys_sum='^$', log_keys_mean='^$', log_keys_max='^$',
       encoder=images, decoder=images), **kwargs})
 
 def check(obs):
@@ -63,8 +64,8 @@ def make():
     keys = {
         'task': task, 'action_repeat': 2, 'render_size': (32, 32),
         'dmc_camera': -1, 'shadows': True, 'time_limit': 0,
-        'envs_parallel': 'none',
-        'encoder': IMAGES, 'decoder': IMAGES}
+        'envs_parallel': 'none', 'log_keys_sum': '^$', 'log_keys_mean': '^$',
+        'log_keys_max': '^$', 'encoder': IMAGES, 'decoder': IMAGES}
     config = types.SimpleNamespace(**{**keys, **changes})
     envs = environments.make_envs(config, mode, count, seed, perturb)
     made.extend(envs)
@@ -126,12 +127,43 @@ def test_observations_that_upstream_cannot_take_are_named(make):
 # One environment.
 
 
+@pytest.mark.parametrize('task', [
+    'dmc_walker_walk', 'dmc_humanoid_stand', 'dmc_quadruped_walk',
+    'dmc_fish_swim'])
+def test_scalars_of_dm_control_reach_the_encoder(make, task):
+  env, = make(task=task, encoder=VECTORS, decoder=VECTORS)
+  inner = env._env._env._env
+  spec = inner.observation_spec()
+  scalars = [k for k, v in spec.items() if v.shape == ()]
+  assert scalars
+  obs = env.reset()
+  expected = inner.task.get_observation(inner.physics)
+  for key, value in expected.items():
+    assert obs[key].dtype == np.float32
+    np.testing.assert_array_equal(
+        obs[key], np.asarray(value, np.float32).reshape(-1))
+    assert env.obs_space[key].shape == obs[key].shape
+  config = types.SimpleNamespace(
+      task=task, encoder=VECTORS, decoder=VECTORS, grad_heads=('decoder',))
+  line, = environments.check_observations(config, env)
+  assert all(f'{x} [1]' in line for x in scalars)
+
+
+@pytest.mark.parametrize('task, repeat, limit', [
+    ('dmc_walker_walk', 2, 500), ('dmc_walker_walk', 3, 334),
+    ('dmc_lqr_lqr_2_1', 2, None)])
+def test_the_time_limit_of_a_task_is_known(make, task, repeat, limit):
+  env, = make(
+      task=task, action_repeat=repeat, encoder=VECTORS, decoder=VECTORS)
+  assert env.limit == limit
+
+
 @pytest.mark.parametrize('shadows', [True, False])
 def test_frames_are_dm_control_s_and_never_rotated(make, shadows):
   env, = make(shadows=shadows)
   assert type(env) is upstream_envs.TimeLimit
   assert type(env._env) is upstream_envs.NormalizeAction
-  assert type(env._env._env) is upstream_envs.DMC
+  assert isinstance(env._env._env, upstream_envs.DMC)
   physics = env._env._env._env.physics
   flags = None if shadows else {'shadow': False, 'reflection': False}
   frames, expected = [], []
@@ -211,6 +243,7 @@ vectors = types.SimpleNamespace(cnn_keys='$^', mlp_keys='.*')
 env, = environments.make_envs(types.SimpleNamespace(
     task='dmc_reacher_easy', action_repeat=2, render_size=(32, 32),
     dmc_camera=-1, shadows=True, time_limit=0, envs_parallel='none',
+    log_keys_sum='^$', log_keys_mean='^$', log_keys_max='^$',
     encoder=vectors, decoder=vectors), 'train', 1, 0)
 assert sorted(env.reset()) == [
     'is_first', 'is_last', 'is_terminal', 'position', 'reward', 'to_target',
@@ -219,14 +252,36 @@ assert sorted(env.reset()) == [
   assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize('keys, shape', [
-    (VECTORS, (8, 8, 3)), (IMAGES, (3,)), (IMAGES, ())])
-def test_observations_that_nobody_reads_are_named(keys, shape):
-  space = gymnasium.spaces.Box(0, 255, shape, np.uint8)
+def observing(notes=(), ignored=(), **shapes):
+  """An environment of which there are only the spaces."""
+  spaces = {
+      k: gymnasium.spaces.Box(0, 255, v, np.uint8) for k, v in shapes.items()}
+  return types.SimpleNamespace(
+      obs_space=spaces, notes=notes, ignored=dict(ignored))
+
+
+@pytest.mark.parametrize('keys, shape, advice', [
+    (VECTORS, (8, 8, 3), '--encoder.cnn_keys rgb'),
+    (IMAGES, (8, 8, 3), '--encoder.cnn_keys rgb'),
+    (IMAGES, (3,), 'cpu_proprio')])
+def test_observations_that_nobody_reads_are_named(keys, shape, advice):
   config = types.SimpleNamespace(
       task='gym_X', encoder=keys, decoder=keys, grad_heads=('decoder',))
-  with pytest.raises(UsageError, match=r"image \(.*goes into the encoder"):
-    environments.check_observations(config, {'image': space, 'reward': space})
+  with pytest.raises(UsageError, match=r"rgb \[.*goes into the encoder") as e:
+    environments.check_observations(config, observing(rgb=shape, reward=()))
+  assert advice in str(e.value)
+
+
+def test_a_line_says_what_is_read_and_what_is_not():
+  config = types.SimpleNamespace(
+      task='gym_X', encoder=IMAGES, decoder=IMAGES, grad_heads=('decoder',))
+  assert environments.check_observations(config, observing(
+      ['further'], {'mission': 'it is text'}, image=(8, 8, 3), image2=(8, 8, 1),
+      joints=(3,), rgb=(8, 8, 3), reward=(), is_last=())) == [
+          'The agent reads image [8, 8, 3], image2 [8, 8, 1]; it ignores '
+          'joints [3] (--encoder.mlp_keys does not match), rgb [8, 8, 3] '
+          '(--encoder.cnn_keys does not match), mission (it is text).',
+          'further']
 
 
 def test_observations_that_are_read_pass(make):
@@ -234,7 +289,7 @@ def test_observations_that_are_read_pass(make):
   for keys in (IMAGES, VECTORS):
     config = types.SimpleNamespace(
         task='x', encoder=keys, decoder=keys, grad_heads=('decoder',))
-    environments.check_observations(config, env.obs_space)
+    environments.check_observations(config, env)
 
 
 @pytest.mark.parametrize('learns, refused', [(True, True), (False, False)])
@@ -248,11 +303,11 @@ def test_a_decoder_may_be_left_out_where_nothing_learns_from_it(
   if refused:
     context = lambda: pytest.raises(UsageError, match='into the decoder')
   with context():
-    environments.check_observations(config, env.obs_space)
+    environments.check_observations(config, env)
   # A pattern that was meant to match something is a mistake nevertheless.
   config.decoder = types.SimpleNamespace(cnn_keys='imge', mlp_keys='$^')
   with pytest.raises(UsageError, match='into the decoder'):
-    environments.check_observations(config, env.obs_space)
+    environments.check_observations(config, env)
 
 
 @pytest.mark.parametrize('task', ['dmc_walker_walk', 'dmc_manip_reach_site'])
@@ -412,6 +467,7 @@ def test_no_tensorflow_is_imported(tmp_path, module):
   done = run_script(tmp_path, f"""
 import sys
 import dreamer_idm.{module}
-print([x for x in sys.modules if 'tensorflow' in x or 'dm_control' in x])
+print([
+    x for x in sys.modules if x.split('.')[0] in ('tensorflow', 'dm_control')])
 """)
   assert done.stdout == '[]\n', done.stderr

@@ -1,3 +1,5 @@
+import sys
+
 import gymnasium
 import numpy as np
 import pytest
@@ -66,7 +68,7 @@ def make(name, repeat=1, seed=0, images=False):
 
 def test_vectors_and_action_repeat():
   env = make('Counting-v0', repeat=3)
-  assert isinstance(env._env, upstream_envs.GymWrapper)
+  assert isinstance(env, upstream_envs.NormalizeAction)
   first = env.reset()
   assert sorted(first) == [
       'is_first', 'is_last', 'is_terminal', 'reward', 'vector']
@@ -137,8 +139,7 @@ def test_what_is_not_there_is_one_line(name, message):
 @pytest.mark.parametrize('kwargs, message', [
     ({'actions': gymnasium.spaces.Discrete(3)}, 'actions Discrete.*continuous'),
     ({'actions': gymnasium.spaces.Box(-1, 1, (2, 2))}, 'flat Box'),
-    ({'observations': gymnasium.spaces.Discrete(3)}, "'only' that is Discrete"),
-    ({'observations': gymnasium.spaces.Box(-1, 1, (2, 2))}, 'or vectors')])
+    ({'actions': gymnasium.spaces.MultiBinary(3)}, 'flat Box')])
 def test_spaces_that_upstream_cannot_take_are_named(kwargs, message):
   gymnasium.register('Odd-v0', Counting, kwargs=kwargs)
   try:
@@ -168,3 +169,241 @@ if __name__ == '__main__':
   env.close()
 """)
   assert done.returncode == 0, done.stderr
+
+
+# Actions.
+
+
+class Acted(Counting):
+  """Keeps the actions that it was given, and insists on its space."""
+
+  def __init__(self, low, high, dtype=np.float32):
+    super().__init__()
+    self.action_space = gymnasium.spaces.Box(
+        np.array(low, dtype), np.array(high, dtype), dtype=dtype)
+    self.given = []
+
+  def step(self, action):
+    assert self.action_space.contains(action), (action, self.action_space)
+    self.given.append(action.copy())
+    action[:] = 99  # What it does to its own copy is no one else's matter.
+    return super().step(np.zeros(2))
+
+
+def acting(low, high, *actions, dtype=np.float32, repeat=1):
+  inner = Acted(low, high, dtype)
+  wrapped = gymnasium_env.GymnasiumEnv(inner, 'gym_x', repeat, (8, 8), 0)
+  env = upstream_envs.NormalizeAction(wrapped)
+  assert env.act_space['action'].low.tolist() == [-1] * len(low)
+  assert env.act_space['action'].high.tolist() == [1] * len(low)
+  env.reset()
+  for action in actions:
+    env.step({'action': np.array(action, np.float32)})
+  return np.array(inner.given), wrapped.notes
+
+
+def test_rounding_keeps_within_the_space():
+  random = np.random.RandomState(0)
+  bounds = [
+      (-0.4, 0.7), (0.1, 2.3), (-0.05, 0.3), (-2.9, 1.7), (0, 0.9),
+      (-17.3, 0.2), (0.01, 0.07)] + [
+          sorted(random.uniform(-3, 3, 2)) for _ in range(100)]
+  low, high = np.array(bounds, np.float32).T
+  ends = np.ones(len(bounds))
+  given, notes = acting(low, high, -ends, ends, 1 - 1e-7 * ends)
+  np.testing.assert_allclose(given[0], low, rtol=1e-6)
+  np.testing.assert_allclose(given[1], high, rtol=1e-6)
+  assert not notes
+
+
+def test_missing_bounds_are_named_and_present_ones_kept_to():
+  inf = np.inf
+  given, (note,) = acting(
+      [-inf, 0, -inf, -2], [inf, inf, 0.5, 4], [0.5, 0.5, 1, 0], [-1] * 4)
+  assert given.tolist() == [[0.5, 0.5, 0.5, 1], [-1, 0, -1, -2]]
+  assert 'actions 0, 1, 2 lack a finite bound' in note and '\n' not in note
+
+
+def test_whole_numbers_are_rounded_to():
+  given, _ = acting([0, 0], [10, 255], [-1, 1], [0.2, 0], dtype=np.uint8)
+  assert given.tolist() == [[0, 255], [6, 128]]
+
+
+def test_an_action_is_repeated_as_it_was():
+  given, _ = acting([-2], [2], [0.5], repeat=3)
+  assert given.tolist() == [[1]] * 3
+
+
+# What an environment returns.
+
+
+class Answers(Counting):
+  """Returns what it is told to."""
+
+  def __init__(self, first=None, then=None):
+    super().__init__()
+    self._first, self._then = first, then
+
+  def reset(self, seed=None, options=None):
+    obs = super().reset(seed=seed)[0]
+    return self._first(obs) if self._first else (obs, {})
+
+  def step(self, action):
+    return self._then(super().step(action)[0])
+
+
+def answering(first=None, then=lambda x: (x, 0, False, False, {}), **kwargs):
+  env = gymnasium_env.GymnasiumEnv(
+      Answers(first, then), 'gym_x', 1, (8, 8), 0, **kwargs)
+  return env.reset(), env.step({'action': np.zeros(2)})
+
+
+class OldApi(gymnasium.Env):
+  """Gym's interface of before."""
+
+  observation_space = gymnasium.spaces.Box(-1, 1, (2,))
+  action_space = gymnasium.spaces.Box(-1, 1, (2,))
+
+  def reset(self):
+    return np.zeros(2, np.float32)
+
+  def step(self, action):
+    return np.zeros(2, np.float32), 1.0, False, {}
+
+
+@pytest.mark.parametrize('old, then, message', [
+    (OldApi(), None, "'seed'"),
+    (Answers(lambda x: x), None, 'reset returned no'),
+    (Answers(lambda x: (x, None)), None, 'reset returned no'),
+    (Answers(None, lambda x: (x, 1.0, False, {})), 1, 'returned 4 values'),
+    (gymnasium.wrappers.TimeLimit(
+        Answers(None, lambda x: (x, 1.0, False, {})), 9), 1, 'expected 5'),
+    (Answers(None, lambda x: None), 1, 'NoneType None')])
+def test_gym_s_old_interface_is_named(old, then, message):
+  env = gymnasium_env.GymnasiumEnv(old, 'gym_x', 1, (8, 8), 0)
+  with pytest.raises(UsageError, match=f'^gym_x.*{message}.*terminated') as e:
+    env.reset()
+    assert then
+    env.step({'action': np.zeros(2)})
+  assert '\n' not in str(e.value)
+
+
+def test_a_mistake_of_its_own_is_not_taken_for_the_old_interface():
+  def mistake(obs):
+    a, b = obs  # There are three.
+  with pytest.raises(ValueError, match='too many values to unpack'):
+    answering(then=mistake)
+
+
+@pytest.mark.parametrize('reward, last, terminal', [
+    (1, 0, 1), (np.float64(1), np.bool_(False), np.bool_(True)),
+    (np.array([1.0]), np.array([False]), np.array(True)), (True, 0, 1)])
+def test_rewards_and_flags_of_any_type(reward, last, terminal):
+  _, obs = answering(then=lambda x: (x, reward, terminal, last, {}))
+  assert obs['reward'] == 1.0 and type(obs['reward']) is float
+  assert obs['is_last'] is True and obs['is_terminal'] is True
+  assert obs['is_first'] is False
+
+
+@pytest.mark.parametrize('answer, message', [
+    ((None, False, False), 'the reward NoneType None, but a number'),
+    ((np.zeros(2), False, False), 'the reward ndarray'),
+    ((1.0, None, False), 'the terminated NoneType None, but True or False'),
+    ((1.0, False, 'no'), "the truncated str 'no', but True or False")])
+def test_rewards_and_flags_that_are_none_are_one_line(answer, message):
+  with pytest.raises(UsageError, match=f'^gym_x: step returned {message}'):
+    answering(then=lambda x: (x, *answer, {}))
+
+
+def test_numbers_of_info_are_logged_under_their_names():
+  first, then = answering(
+      then=lambda x: (x, 0, True, False, {
+          'is_success': np.True_, 'log_speed': 2, 'text': 'x'}),
+      logged=('log_is_success', 'log_speed', 'log_other'))
+  names = ('log_is_success', 'log_speed', 'log_other')
+  assert [first[x] for x in names] == [0, 0, 0]
+  assert [then[x] for x in names] == [1, 2, 0]
+  with pytest.raises(UsageError, match="info log_text str 'x', but a number"):
+    answering(then=lambda x: (x, 0, True, False, {'text': 'x'}),
+              logged=('log_text',))
+
+
+@pytest.mark.parametrize('patterns, names', [
+    (('^$', '^$', '^$'), ()), (('log_a', '^log_b$|^log_c$', '^$'), (
+        'log_a', 'log_b', 'log_c')), (('log_a', '^log_.*', 'log_a'), ('log_a',))
+])
+def test_the_names_to_log_are_those_given_in_full(patterns, names):
+  cfg = config_lib.load([
+      y for x, pattern in zip(('sum', 'mean', 'max'), patterns)
+      for y in (f'--log_keys_{x}', pattern)])
+  assert environments._logged(cfg) == names
+
+
+# What cannot be made.
+
+
+class Blind(Counting):
+  """Has neither images nor a way to render them."""
+
+  metadata = {'render_modes': ['human']}
+
+
+gymnasium.register('Blind-v0', Blind)
+
+
+def test_what_renders_nothing_is_told_to_be_read_as_vectors():
+  with pytest.raises(UsageError, match='no image.*human.*cpu_proprio') as told:
+    make('Blind-v0', images=True)
+  assert '\n' not in str(told.value)
+  assert list(make('Blind-v0').reset())[0] == 'vector'
+
+
+def test_frames_are_rendered_once_an_agent_step():
+  env = make('Counting-v0', repeat=3, images=True)
+  inner = env._env._env.unwrapped
+  frames, render = [], inner.render
+  inner.render = lambda: frames.append(1) or render()
+  env.reset()
+  env.step({'action': np.zeros(2)})
+  assert len(frames) == 2
+
+
+@pytest.mark.parametrize('text, last, line', [
+    ('import numpy\nnumpy.nothing', 'AttributeError', 'AttributeError: module'),
+    ('import nothing_at_all', 'ModuleNotFoundError', "'nothing_at_all'"),
+    ("""import gymnasium
+class Env(gymnasium.Env):
+  def __init__(self):
+    raise KeyError('no robot')
+gymnasium.register('X-v0', Env)""", "KeyError: 'no robot'", 'KeyError')])
+def test_mistakes_in_ones_own_module_keep_their_traceback(
+    tmp_path, monkeypatch, capsys, text, last, line):
+  monkeypatch.chdir(tmp_path)  # Which counts, whatever was started.
+  name = f'own_{abs(hash(text))}'
+  (tmp_path / f'{name}.py').write_text(text)
+  with pytest.raises(UsageError, match=f'cannot be made: .*{line}') as told:
+    environments.check_task(f'gym_{name}:X-v0')
+  err = capsys.readouterr().err
+  assert f'{name}.py' in err and last in err
+  assert '\n' not in str(told.value)
+
+
+def test_an_extra_that_is_missing_is_named(monkeypatch, capsys):
+  monkeypatch.setitem(sys.modules, 'imageio', None)
+  for module in [x for x in sys.modules if x.startswith(
+      'gymnasium.envs.mujoco')]:
+    monkeypatch.delitem(sys.modules, module)
+  with pytest.raises(UsageError, match=r'gymnasium\[mujoco\]'):
+    environments.check_task('gym_InvertedPendulum-v5')
+  assert not capsys.readouterr().err
+
+
+def test_a_mistake_in_a_process_is_one_line_as_well():
+  gymnasium.register('Square-v0', Counting, kwargs={
+      'actions': gymnasium.spaces.Discrete(2)})
+  for parallel in ('none', 'thread'):
+    cfg = config_lib.load([
+        '--configs', 'cpu_proprio', '--task', 'gym_Square-v0',
+        '--envs_parallel', parallel])
+    with pytest.raises(UsageError, match='^gym_Square-v0 has actions Discrete'):
+      environments.make_envs(cfg, 'train', 1, 0)

@@ -53,7 +53,7 @@ def test_a_broken_episode_does_not_count(opened, monkeypatch):
       tiny.config(), env.obs_space, env.act_space, upstream.common.Counter(0))
   result = found.evaluate(agent, ticks.append)['eval']
   # The first attempt ended in its second episode, and another one followed.
-  assert found.restarts == len(notes) == 1
+  assert found.restarts == len([x for x in notes if 'restarted' in x]) == 1
   assert len(result.returns) == 2
   assert len(result.episode['reward']) == ledger.LENGTH + 1
   assert set(ticks) == {'eval'}

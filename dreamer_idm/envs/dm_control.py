@@ -1,0 +1,174 @@
+"""dm_control's tasks, by upstream's wrapper."""
+
+import contextlib
+import functools
+import logging
+import math
+import os
+import subprocess
+import sys
+import weakref
+
+import gymnasium
+import numpy as np
+
+from ..errors import UsageError
+from ..patches import mujoco_gl
+from ..upstream import envs as upstream_envs
+from . import observations
+
+# In a process of its own, since importing dm_control settles its rendering
+# backend. Upstream splits names at the first underscore and knows one domain
+# of several words, ball_in_cup, which leaves out point_mass and humanoid_CMU.
+_LIST_TASKS = """
+import inspect
+from dm_control import manipulation, suite
+from dm_control.locomotion.examples import basic_rodent_2020 as rodents
+for domain, task in suite.ALL_TASKS:
+  domain = 'cup' if domain == 'ball_in_cup' else domain
+  if '_' not in domain:
+    print(f'dmc_{domain}_{task}')
+for name in manipulation.ALL:
+  if name.endswith('_vision'):
+    print('dmc_manip_' + name[:-len('_vision')])
+for name, function in inspect.getmembers(rodents, inspect.isfunction):
+  if function.__module__ == rodents.__name__:
+    print(f'dmc_locom_{name}')
+"""
+
+
+@functools.lru_cache(None)
+def tasks():
+  """Lists the tasks that upstream's names can name.
+
+  Returns:
+    list of str, `dmc_<domain>_<task>`.
+
+  Raises:
+    RuntimeError: if dm_control cannot be imported.
+  """
+  listing = subprocess.run(
+      [sys.executable, '-c', _LIST_TASKS],
+      env={**os.environ, 'MUJOCO_GL': 'disabled'}, stdin=subprocess.DEVNULL,
+      capture_output=True, text=True, check=False)
+  if listing.returncode:
+    raise RuntimeError(f'dm_control does not import:\n{listing.stderr}')
+  return listing.stdout.split()
+
+
+def make(task, action_repeat, render_size, camera, seed, images, shadows):
+  """Builds an environment in upstream's interface.
+
+  Args:
+    task: str, `dmc_<domain>_<task>`.
+    action_repeat: int >= 1.
+    render_size: pair of ints, height and width.
+    camera: int, -1 for upstream's choice.
+    seed: int, for the task's initial states.
+    images: bool, whether to render.
+    shadows: bool, whether the tasks of the suite render shadows and
+      reflections.
+
+  Returns:
+    upstream's wrapped environment, with a `close` method.
+
+  Raises:
+    UsageError: if upstream cannot handle the task's observations.
+  """
+  with _quiet(), mujoco_gl.kept():
+    dmc = DMControl(
+        task.split('_', 1)[1], action_repeat, tuple(render_size), camera)
+  try:
+    dmc.prepare(task, images)
+  except NotImplementedError as error:
+    raise UsageError(
+        f"Task '{task}' is not supported by dreamerv2: it has observations of "
+        f'dtype {error}.') from None
+  inner = dmc._env  # Upstream seeds nothing, and offers no way to.
+  composer = hasattr(inner, 'random_state')
+  if not images:
+    inner.physics.render = lambda *args, **kwargs: None
+  elif not composer:
+    # A proxy, for a cycle would leave the rendering context to the garbage
+    # collector, which may run in another thread than the context's.
+    inner.physics.render = functools.partial(
+        _render, weakref.proxy(inner.physics), {}, None if shadows else {
+            'shadow': False, 'reflection': False})
+  (inner.random_state if composer else inner.task.random).seed(seed)
+  env = upstream_envs.NormalizeAction(dmc)
+  env.close = lambda: inner.physics.free()
+  return env
+
+
+class DMControl(upstream_envs.DMC):
+  """Upstream's DMC, with observations in the form that the agent takes.
+
+  Upstream's encoder passes over what is no vector and no image: the height of
+  a walker, a humanoid, a quadruped or a fish are scalars.
+  """
+
+  def prepare(self, task, images):
+    """Settles how observations are converted.
+
+    Args:
+      task: str, its name in messages.
+      images: bool, whether frames are rendered; without, there is no `image`.
+
+    Raises:
+      NotImplementedError: if upstream does not know a dtype.
+    """
+    spaces = super().obs_space
+    self._flags = {k: spaces.pop(k) for k in observations.FLAGS}
+    if not images:
+      del spaces['image']
+    self._observations = observations.Observations(
+        gymnasium.spaces.Dict(spaces), self._size, task)
+    # Shapes such as [1, n] are dm_control's way, and nobody's mistake.
+    self.notes, self.ignored = [], self._observations.ignored
+
+  @property
+  def obs_space(self):
+    """dict of gymnasium spaces."""
+    return {**self._observations.spaces, **self._flags}
+
+  @property
+  def limit(self):
+    """Agent steps of an episode at most, None where nothing ends it."""
+    steps = getattr(self._env, '_step_limit', None)
+    if steps is None:  # dm_control.composer's.
+      steps = self._env._time_limit / self._env.control_timestep()
+    return math.ceil(steps / self._action_repeat) if np.isfinite(
+        steps) else None
+
+  def reset(self):
+    """Begins an episode; returns its observation, a dict."""
+    return self._converted(super().reset(), 'reset')
+
+  def step(self, action):
+    """Repeats an action; returns the last observation, a dict."""
+    return self._converted(super().step(action), 'step')
+
+  def _converted(self, obs, where):
+    flags = {k: obs[k] for k in observations.FLAGS}
+    return {**self._observations.convert(obs, where), **flags}
+
+
+def _render(physics, cameras, flags, height, width, camera_id):
+  # As `physics.render`, which makes a camera for every image: a third of the
+  # time of a small one.
+  from dm_control.mujoco import engine
+  which = height, width, camera_id
+  if which not in cameras:
+    cameras[which] = engine.Camera(physics, *which)
+  return cameras[which].render(render_flag_overrides=flags).copy()
+
+
+@contextlib.contextmanager
+def _quiet():
+  # dm_control warns about its own models.
+  absl = logging.getLogger('absl')
+  before, absl.disabled = absl.disabled, True
+  try:
+    yield
+  finally:
+    absl.disabled = before
