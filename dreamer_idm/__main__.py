@@ -1,7 +1,9 @@
 """`dreamer-idm COMMAND`, or `python -m dreamer_idm COMMAND`."""
 
 import argparse
+import contextlib
 import importlib
+import os
 import sys
 
 from . import __version__
@@ -40,6 +42,10 @@ def main(argv):
     int exit code: 0, 1 if a training cannot go on or not all trials of `ab`
     are complete, 2 for a mistake of the user's, 130 when interrupted.
   """
+  with contextlib.suppress(OSError):  # The folder may be deleted.
+    if os.getcwd() not in sys.path:
+      # Modules of the user's, as `python -m` finds them, and so do trials.
+      sys.path.insert(0, os.getcwd())
   try:
     return _main(argv) or 0
   except (UsageError, ImportError) as error:

@@ -1,7 +1,7 @@
-"""`python -m dreamer_idm ab`: compares methods over tasks and seeds.
+"""The command `ab`: compares methods over tasks and seeds.
 
-Every trial is a run.py process, run by an engine: processes on this machine
-(`engine_local`) or Ray (`engine_ray`). No TensorFlow is imported here.
+Every trial is a process of `dreamer-idm train`, run by an engine: on this
+machine (`engine`) or on Ray (`engine_ray`). No TensorFlow is imported here.
 """
 
 import argparse
@@ -9,28 +9,28 @@ import contextlib
 import signal
 
 from ..errors import UsageError
-from . import engine_local
+from . import engine as engine_lib
+from . import plan as plan_lib
 from . import trial_table
-from . import trials as trials_lib
 from .comparison import Comparison
 
 DESCRIPTION = """\
 Trains every method on every task with every seed, each in a process of its
 own with the folder LOGDIR/<task>/<method>/<seed>. Complete trials are skipped,
-interrupted ones go on from their checkpoints, failed ones are tried again.
+interrupted ones resume from their checkpoints, failed ones are retried.
 It goes seed by seed through all tasks and methods, so that a comparison which
 is stopped early is still a fair one. What a trial prints goes to ab.log in its
-folder."""
+folder. On a machine with GPUs every trial gets one of them."""
 
 EPILOG = """\
-Flags of run.py behind -- are passed on to every trial:
+Flags of `dreamer-idm train` behind -- are passed on to every trial:
 
-  python -m dreamer_idm ab --configs cpu --tasks dmc_cheetah_run \\
+  dreamer-idm ab --configs cpu --tasks dmc_cheetah_run \\
       --methods dreamer idm --seeds 0 1 2 -- --steps 5000 --idm.sigma_h 0.2
 
-Ctrl-C lets the trials save; the same command goes on from there. With Ray,
-all machines must have the same Python environment and see LOGDIR and this
-package under the same paths (a shared file system)."""
+Ctrl-C lets the trials save; the same command resumes them. With Ray, all
+machines must have the same Python environment and see LOGDIR and this package
+under the same paths (a shared file system)."""
 
 
 def add_arguments(parser):
@@ -45,7 +45,7 @@ def add_arguments(parser):
   add('--configs', nargs='+', default=['dmc'], metavar='PRESET',
       help='presets that all trials share (default: dmc)')
   add('--tasks', nargs='+', required=True, metavar='TASK',
-      help='as for run.py, for example dmc_cheetah_run')
+      help='as for train, for example dmc_cheetah_run')
   add('--methods', nargs='+', default=['dreamer', 'idm'], metavar='METHOD',
       help='dreamer, or presets that go behind --configs: idm, wo_eva, wo_dm, '
       'wo_cst_dm, doubled (default: dreamer idm)')
@@ -57,12 +57,16 @@ def add_arguments(parser):
   add('--memory', type=_at_least(0, float), default=0.0, metavar='GB',
       help='memory of a trial: no more of them run than the machine has '
       'memory for, and one whose processes together have more resident is '
-      'killed and counts as failed (Linux); default: no limit')
+      'killed and counts as failed; default: no limit')
   add('--retries', type=_at_least(0, int), default=2, metavar='N',
-      help='how often a trial that failed is tried again (default: 2)')
+      help='how often a trial that failed is retried, after a pause that '
+      'grows from seconds to minutes (default: 2)')
   add('--jobs', type=_at_least(1, int), metavar='N',
-      help='local: trials at a time (default: cores / threads; on a GPU, as '
-      'many as its memory holds is for you to say)')
+      help='local: trials at a time (default: GPUs times --per-gpu, which is '
+      'also the most; without GPUs, cores / threads)')
+  add('--per-gpu', type=_at_least(1, int), metavar='N',
+      help='local: trials on each GPU at a time (default: 1). The GPUs are '
+      'those in CUDA_VISIBLE_DEVICES, or all that nvidia-smi lists')
   add('--engine', choices=['local', 'ray'], default='local',
       help='local: processes on this machine; ray: a cluster, or a Ray '
       'started here for the time (pip install ray)')
@@ -72,7 +76,7 @@ def add_arguments(parser):
       help='ray: CPUs of a trial (default: threads); 0 only with --gpus')
   add('--gpus', type=_at_least(0, float), metavar='N',
       help='ray: GPUs of a trial, 0.5 for two on one (default: 0, none)')
-  add('flags', nargs='*', metavar='-- FLAGS', help='passed on to run.py')
+  add('flags', nargs='*', metavar='-- FLAGS', help='passed on to train')
 
 
 def run(args, program=None):
@@ -80,7 +84,7 @@ def run(args, program=None):
 
   Args:
     args: argparse.Namespace of `add_arguments`.
-    program: see `trials.plan`.
+    program: see `plan.plan`.
 
   Returns:
     int exit code: see `Comparison.run`.
@@ -89,7 +93,7 @@ def run(args, program=None):
     UsageError: before anything is started.
   """
   _check(args)
-  trials = trials_lib.plan(args, program)
+  trials = plan_lib.plan(args, program)
   done = sum(x.state == 'complete' for x in trials)
   if done == len(trials):
     print(f'All {done} trials are complete; nothing to do.')
@@ -98,7 +102,7 @@ def run(args, program=None):
   # Clusters say goodbye with SIGTERM; it ends this as Ctrl-C does.
   before = signal.signal(signal.SIGTERM, signal.default_int_handler)
   try:
-    table = trial_table.Table(trials, engine.slots)
+    table = trial_table.Table(trials)
     table.note(
         f'{len(trials)} trials, {done} of them complete; {engine.slots} at a '
         f'time, {engine.text}.')
@@ -109,15 +113,13 @@ def run(args, program=None):
 
 
 def _check(args):
-  if args.engine == 'local':
-    for name in ('address', 'cpus', 'gpus'):
-      if getattr(args, name) is not None:
-        raise UsageError(f'--{name} is for --engine ray')
-    return
-  if args.jobs is not None:
-    raise UsageError(
-        '--jobs is for --engine local: Ray runs as many trials as --cpus, '
-        '--gpus and --memory leave room for')
+  """Raises UsageError for arguments that do not go together."""
+  for name in ('address', 'cpus', 'gpus', 'jobs', 'per_gpu'):
+    engine = 'local' if name in ('jobs', 'per_gpu') else 'ray'
+    if getattr(args, name) is not None and args.engine != engine:
+      raise UsageError(
+          f'--{name.replace("_", "-")} is for --engine {engine}; with Ray, '
+          '--cpus, --gpus and --memory say how many trials have room')
   if args.cpus == 0 and not args.gpus:
     raise UsageError(
         '--cpus 0 needs --gpus, or nothing keeps Ray from running all trials '
@@ -128,11 +130,11 @@ def _engine(args):
   if args.engine == 'ray':
     from . import engine_ray
     return engine_ray.RayEngine(args)
-  return engine_local.LocalEngine(args)
+  return engine_lib.LocalEngine(args)
 
 
 def _at_least(low, kind):
-  # Types for argparse.
+  """Returns a type for argparse."""
   def parse(text):
     with contextlib.suppress(ValueError, OverflowError):
       if low <= kind(text) < float('inf'):  # Also false of nan.

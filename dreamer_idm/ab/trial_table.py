@@ -1,173 +1,126 @@
-"""The table of a comparison's trials, live on a terminal or now and then."""
+"""The table of a comparison's trials: live on a terminal, else at the end."""
 
-import heapq
-import shutil
+import statistics
 import sys
 import time
+from typing import Any
 
-from ..display import duration
+import rich.console
+import rich.table
 
-HEAD = ('task', 'method', 'seed', 'state', 'env steps', 'return', 'ETA')
-STATES = (
-    'complete', 'running', 'waiting', 'failed', 'in use', 'stopped')
-# Who is shown first where there is no room for all.
-FIRST = ('running', 'failed', 'in use', 'stopped', 'waiting', 'complete')
+from .. import display
+
+# Column -> how it is justified.
+COLUMNS: dict[str, Any] = {
+    'task': 'left', 'method': 'left', 'seed': 'right', 'state': 'left',
+    'env steps': 'right', 'return': 'right', 'ETA': 'right'}
+# State -> style. Where there is no room for all, the first come first.
+STATES = {
+    'running': 'bold', 'failed': 'red', 'in use': 'yellow',
+    'stopped': 'yellow', 'waiting': 'none', 'complete': 'green'}
 
 
-def forecast(trials, now, slots):
-  """Estimates when each trial will be complete.
+def forecast(trials):
+  """Estimates when the trials that run, and all that wait, will be complete.
 
   Args:
-    trials: list of Trials in the order in which they begin.
-    now: float, seconds.
-    slots: int, how many run at a time.
+    trials: list of Trials.
 
   Returns:
-    dict of trial's index -> float, seconds from now, for running and waiting
-    ones. Others, and those of which nothing is known yet, are missing.
+    dict of trial's index -> float, seconds from now, for running ones, with
+    that of the whole comparison as None; empty as long as none has a pace.
   """
-  paces: dict = {}
-  for trial in trials:
-    if trial.pace:
-      paces.setdefault((trial.task, trial.method), []).append(trial.pace)
-      paces.setdefault(trial.method, []).append(trial.pace)
-  work = {}
-  for index, trial in enumerate(trials):
-    known = paces.get((trial.task, trial.method)) or paces.get(trial.method)
-    pace = sum(known) / len(known) if known else None
-    work[index] = trial.remaining(now, pace)
-  running = [i for i, x in enumerate(trials) if x.state == 'running']
-  eta = {i: work[i] for i in running if work[i] is not None}
-  if len(eta) < len(running):
-    return eta  # Nobody knows when that one makes room.
-  free = [*eta.values(), *[0.0] * (slots - len(running))]
-  heapq.heapify(free)
-  for index, trial in enumerate(trials):
-    if trial.state == 'waiting':
-      if work[index] is None:
-        break
-      eta[index] = heapq.heappop(free) + work[index]
-      heapq.heappush(free, eta[index])
-  return eta
+  paces = [x.pace for x in trials if x.pace]
+  todo = {
+      i: x for i, x in enumerate(trials) if x.state in ('running', 'waiting')}
+  if not paces or not todo:
+    return {}
+  mean = statistics.mean(paces)
+  eta: dict = {
+      i: x.left / (x.pace or mean) for i, x in todo.items()
+      if x.state == 'running'}
+  together = sum(todo[i].pace or mean for i in eta) or mean
+  total = sum(x.left for x in todo.values()) / together
+  return {**eta, None: max(total, *eta.values(), 0)}
 
 
-def rows(trials, now, slots):
+def render(trials, room=None):
   """Lays out the table.
 
   Args:
     trials: list of Trials.
-    now: float, seconds.
-    slots: int, how many run at a time.
+    room: int, most rows, for which `STATES` has the order; None: no limit.
 
   Returns:
-    list of str: the head and a line per trial; and a str that sums them up.
+    rich.table.Table, and a str that sums it up.
   """
-  eta = forecast(trials, now, slots)
-  cells = [HEAD]
-  for index, x in enumerate(trials):
-    over = x.state not in ('running', 'waiting')
-    left = '' if over else duration(eta[index]) if index in eta else 'n/a'
-    cells.append((
+  eta = {k: display.duration(x) for k, x in forecast(trials).items()}
+  table = rich.table.Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+  for name, side in COLUMNS.items():
+    table.add_column(name, justify=side, no_wrap=True)
+  urgency = list(STATES)
+  order = sorted(
+      range(len(trials)), key=lambda i: urgency.index(trials[i].state))
+  for index in sorted(order[:room]):
+    x = trials[index]
+    table.add_row(
         x.task, x.method, str(x.seed), x.state, f'{x.steps:,}/{x.target:,}',
-        '-' if x.score is None else f'{x.score:.0f}', left))
-  widths = [max(map(len, column)) for column in zip(*cells)]
-  lines = ['  '.join(
-      value.rjust(width) if column in (2, 4, 5, 6) else value.ljust(width)
-      for column, (value, width) in enumerate(zip(line, widths))).rstrip()
-      for line in cells]
-  counts = [sum(x.state == state for x in trials) for state in STATES]
-  total = ', '.join(f'{n} {s}' for n, s in zip(counts, STATES) if n)
-  todo = sum(x.state in ('running', 'waiting') for x in trials)
-  if todo:
-    known = len(eta) == todo
-    total += f'; ETA {duration(max(eta.values())) if known else "n/a"}'
-  return lines, total
+        '-' if x.score is None else f'{x.score:.0f}', eta.get(index),
+        style=STATES[x.state])
+  states = [x.state for x in trials]
+  total = ', '.join(f'{states.count(s)} {s}' for s in STATES if s in states)
+  return table, total + (f'; ETA {eta[None]}' if eta else '')
 
 
 class Table:
-  """Shows trials: redrawn in place on a terminal, else at intervals.
+  """Shows trials: redrawn in place on a terminal, else a line now and then.
 
   Once nothing can be written any more, because the disk is full or whoever
   read it is gone (`| tee`, which Ctrl-C ends as well), it falls silent.
   """
 
-  def __init__(self, trials, slots, interval=60, stream=None):
+  def __init__(self, trials, interval=600, stream=None):
     """Shows nothing yet.
 
     Args:
       trials: list of Trials.
-      slots: int, how many run at a time.
-      interval: float, seconds between two tables where there is no terminal.
+      interval: float, seconds between two lines where there is no terminal.
       stream: text stream; None for standard output.
     """
-    self._trials, self._slots = trials, slots
+    self._trials, self._interval = trials, interval
     self._stream = stream or sys.stdout
-    self._live = self._stream is not None and self._stream.isatty()
-    self._interval = 1 if self._live else interval
-    self._shown = float('-inf') if self._live else time.time()
-    self._drawn = 0
+    self._display: display.Display | None = display.Display(stream)
+    self._shown = time.time()
 
   def note(self, text):
-    """Prints a line that stays.
+    """Prints lines that stay.
 
     Args:
-      text: str, one line.
+      text: str.
     """
-    self._write([f'{time.strftime("%H:%M:%S")} {text}'])
-    if self._live:
-      self._shown = float('-inf')  # The table had to make room.
+    self._write('note', f'{time.strftime("%H:%M:%S")} {text}')
 
-  def show(self, now):
-    """Shows the table if it is time.
+  def show(self):
+    """Shows how far the trials are, if it is time."""
+    if self._display and self._display.live:
+      room = max(0, self._display.height - 3)
+      self._write('show', rich.console.Group(*render(self._trials, room)))
+    elif time.time() - self._shown >= self._interval:
+      self._shown = time.time()
+      self.note(render(self._trials)[1])
 
-    Args:
-      now: float, seconds.
-    """
-    if now - self._shown < self._interval:
-      return
-    self._shown = now
-    lines, total = rows(self._trials, now, self._slots)
-    if not self._live:
-      # Of a log's many tables, each tells what moves.
-      states = ['head', *(x.state for x in self._trials)]
-      lines = [
-          x for x, s in zip(lines, states) if s in ('head', 'running')]
-      self._write([*(lines if len(lines) > 1 else []), total])
-      return
-    width, height = shutil.get_terminal_size()
-    lines = [*self._fitting(lines, height - 3), total]
-    self._write([])
-    self._write([x[:width - 1] for x in lines])
-    self._drawn = len(lines)
+  def end(self):
+    """Shows the whole table, to stay."""
+    self._write('close')
+    for part in render(self._trials):
+      self._write('note', part)
 
-  def end(self, now):
-    """Shows the whole table, to stay.
-
-    Args:
-      now: float, seconds.
-    """
-    lines, total = rows(self._trials, now, self._slots)
-    self._write([*lines, total])
-
-  def _fitting(self, lines, height):
-    # The head and as many trials as there is room for, in their order.
-    chosen = sorted(
-        range(len(self._trials)),
-        key=lambda i: FIRST.index(self._trials[i].state))[:max(0, height - 1)]
-    return [lines[0], *(lines[1 + i] for i in sorted(chosen))]
-
-  def _write(self, lines):
-    if self._stream is None:
-      return
-    text = ''.join(f'{x}\n' for x in lines)
-    if self._drawn:
-      # Up to the table's first line, and everything from there away.
-      text = f'\x1b[{self._drawn}F\x1b[J{text}'
-      self._drawn = 0
+  def _write(self, method, *args):
+    """Calls a method of the display, unless nobody reads it any more."""
     try:
-      self._stream.write(text)
-      self._stream.flush()
+      if self._display:
+        getattr(self._display, method)(*args)
     except (OSError, ValueError):  # ValueError: it is closed.
       if self._stream is sys.stdout:
         sys.stdout = None  # Or Python complains at its end: exit code 120.
-      self._stream = None
+      self._display = None

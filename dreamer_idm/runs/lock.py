@@ -53,6 +53,23 @@ def locked(logdir):
     yield
 
 
+def in_use(logdir):
+  """Whether a run is at work in a folder.
+
+  Args:
+    logdir: pathlib.Path of the run.
+
+  Returns:
+    bool; False also if nobody has been there or nothing can be locked.
+  """
+  try:
+    with (logdir / 'lock').open('r+') as file:
+      fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+  except OSError as error:
+    return isinstance(error, BlockingIOError)
+  return False
+
+
 def _owner(file):
   file.seek(0)
   text = file.read(200).strip()

@@ -1,12 +1,11 @@
-"""Stands in for run.py where the tests are about what runs when.
+"""Stands in for a training where the tests are about what runs when.
 
-It keeps run.py's manners (lock, metrics.jsonl, resuming, saving on SIGTERM,
-exit codes) and trains nothing. It is called with what it is to do, for each
-seed if there are commas, and then with run.py's flags:
+It keeps the training's manners (lock, metrics.jsonl, resuming, saving on
+SIGTERM, exit codes) and trains nothing. It is called with what it is to do,
+for each seed if there are commas, and then with the flags of `train`:
 
-  train     1600 env steps in twenty, quickly
-  slow      the same, a tenth of a second each
-  long      the same, a second each
+  train     1600 env steps in twenty
+  wait      three of them, then waits until it is told to end
   die       kills itself half-way, the first time
   fail      fails
   usage     asks for what cannot be
@@ -41,6 +40,7 @@ def main(what, argv):
   signal.signal(signal.SIGTERM, signal.default_int_handler)
   print('Begun.', flush=True)
   note(logdir, 'times', time.time())
+  note(logdir, 'gpus', os.environ.get('CUDA_VISIBLE_DEVICES'))
   try:
     return train(what, logdir, 1600)
   except KeyboardInterrupt:
@@ -56,17 +56,15 @@ def train(what, logdir, total):
   if what == 'usage':
     print('error: --x must be y', file=sys.stderr)
     return 2
-  if what == 'hog':
-    hoard = b'x' * 300_000_000
-    time.sleep(30)
-    return len(hoard)
+  hoard = b'x' * 300_000_000 if what == 'hog' else b''
   path = logdir / 'metrics.jsonl'
   done = len(path.read_text().splitlines()) if path.exists() else 0
   for index in range(done, 20):
     if what == 'die' and index == 10 and not done:
       os.kill(os.getpid(), signal.SIGKILL)
-    time.sleep({'slow': 0.1, 'long': 1}.get(what, 0))
-    row = {'step': (index + 1) * total // 20, 'updates': index}
+    while hoard or what == 'wait' and index == 3:
+      time.sleep(0.01)
+    row = {'step': (index + 1) * total // 20, 'updates': index, 'fps': 80.0}
     if index == 19:
       row['eval_return'] = 123.4
     note(logdir, path.name, json.dumps(row))

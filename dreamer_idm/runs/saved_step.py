@@ -1,0 +1,22 @@
+"""How far a run's checkpoints are, read without TensorFlow."""
+
+import os
+import re
+
+
+def saved_step(logdir):
+  """Reads which step a run's latest checkpoint is of.
+
+  Args:
+    logdir: pathlib.Path of the run.
+
+  Returns:
+    int, agent steps; None if there is no checkpoint (any more).
+
+  Raises:
+    OSError: if it is there but cannot be read.
+  """
+  folder = logdir / 'checkpoints' / 'latest'
+  names = os.listdir(folder) if folder.exists() else []
+  found = [re.fullmatch(r'ckpt-(\d+)\.index', x) for x in names]
+  return max((int(x[1]) for x in found if x), default=None)
