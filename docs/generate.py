@@ -23,15 +23,15 @@ A run's settings are dreamerv2's packaged defaults, then this project's
 `--configs` in their order, then the keys of the command line:
 
 ```
-python run.py --configs cpu idm --idm.sigma_h 0.2 --dataset.batch 32
+dreamer-idm train --configs cpu idm --idm.sigma_h 0.2 --dataset.batch 32
 ```
 
 Keys have upstream's syntax: `--key value`, `--key=value`, `--key 1 2 3` for
 lists, and regular expressions for several keys at once (`'--.*_opt.lr' 1e-4`).
 A key or a value that cannot be is answered in one line, before anything starts.
 A key of a method that does not run is named and has no effect. Steps are agent
-steps: environment steps divided by `action_repeat`. `python run.py --help`
-prints presets and keys without dreamerv2's, `--help all` with them.
+steps: environment steps divided by `action_repeat`. `dreamer-idm train
+--help` prints presets and keys without dreamerv2's, `--help all` with them.
 """
 
 

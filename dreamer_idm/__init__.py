@@ -11,7 +11,7 @@ if not (pathlib.Path(__file__).parent / 'patches').exists():
   # In the repository `patches` stands beside this folder, in a wheel inside.
   __path__.append(str(pathlib.Path(__file__).parent.parent))
 
-from .patches import before_tensorflow  # noqa: E402
+from .patches import before_tensorflow
 
 before_tensorflow()
 

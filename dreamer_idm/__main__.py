@@ -106,7 +106,8 @@ def say(text):
 
 
 def script():
-  """The console script."""
+  """The console script; modules in the working directory count."""
+  sys.path.insert(0, os.getcwd())  # As with `python -m` and `python run.py`.
   sys.exit(main(sys.argv[1:]))
 
 

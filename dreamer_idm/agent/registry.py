@@ -17,7 +17,8 @@ METHODS = {
         x: f'dreamer_idm.methods.{x}' for x in (
             'clion', 'bird', 'soft_bird', 'planet', 'no_value',
             'contrastive')}}
-COMMON: dict[str, str] = {}
+COMMON = {
+    'vector_normalization': 'dreamer_idm.agent.vector_normalization'}
 
 
 def extensions(config):

@@ -117,16 +117,10 @@ def save(config, path):
   path = pathlib.Path(path)
   if path.exists():
     return
-  # Upstream tells the format by the suffix. One name, for a kill leaves it.
-  temporary = path.with_name(f'.{path.stem}.part{path.suffix}')
   ruamel_yaml.apply()
-  try:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    config.save(temporary)
-    files.move(temporary, path)
-  except OSError:
-    temporary.unlink(missing_ok=True)
-    raise
+  path.parent.mkdir(parents=True, exist_ok=True)
+  with files.replacing(path) as part:
+    config.save(part)
 
 
 def saved(run):

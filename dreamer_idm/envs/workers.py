@@ -167,7 +167,7 @@ def _main_hidden():
   # the script does and imports, TensorFlow for one. Ours needs none of it.
   main = vars(sys.modules['__main__'])
   before: dict = {k: main[k] for k in ('__spec__', '__file__') if k in main}
-  main.update({k: None for k in before})
+  main.update(dict.fromkeys(before))
   try:
     yield
   finally:

@@ -101,8 +101,8 @@ def run(args):
     if result and condition['kind'] == 'clean' and len(result.predicted):
       results['value'] = _value(result)
     # Each time: whatever ends this early leaves what was done.
-    files.save(out / 'evaluation.json', lambda f: f.write(
-        json.dumps(results, indent=1).encode()))
+    with files.replacing(out / 'evaluation.json') as part:
+      part.write_text(json.dumps(results, indent=1))
     name = f'{condition["kind"]}.gif'
     if result and condition['strength'] == _shown_strength(condition, args):
       if evaluation_pictures.video(trained.agent, result, out / name):
@@ -115,7 +115,7 @@ def run(args):
 
 def _earlier(path, results):
   # Conditions of the same agent that were evaluated before in the same way
-  # stay; an evaluation of another, or a damaged one, is put aside.
+  # stay; an evaluation of another, or a damaged one, is quarantined.
   if not path.exists():
     return []
   step = 'damaged'
@@ -127,16 +127,12 @@ def _earlier(path, results):
         _key(x) and x['returns'] and np.isfinite(np.mean(x['returns']))
         for x in conditions):
       return conditions
-    step = str(int(before['env_step']))
+    step = f'step_{int(before["env_step"])}'
   except (
       OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError,
       OverflowError):
     pass
-  aside, number = path.with_name(f'evaluation_{step}.json'), 1
-  while aside.exists():
-    number += 1
-    aside = path.with_name(f'evaluation_{step}.{number}.json')
-  path.rename(aside)
+  aside = files.quarantine(path, step)
   print(f'An evaluation of another kind was there; it is now {aside}.')
   return []
 

@@ -111,5 +111,6 @@ def draw(results, path):
       f'{results["task"]}, {results["method"]}, seed {results["seed"]}, '
       f'{results["env_step"]:,} env steps; {results["episodes"]} episodes, '
       'std over them', fontsize=9)
-  files.save(path, lambda f: figure.savefig(f, format='png', dpi=130))
+  with files.replacing(path) as part:
+    figure.savefig(part, dpi=130)
   plt.close(figure)

@@ -78,10 +78,11 @@ def run(args):
   out = pathlib.Path(args.out or pathlib.Path(args.runs[0], 'reconstruct'))
   rendering.choose_backend(environments.renders(configs[0]))
   results = _compare(args, configs[0], out)
-  files.save(out / 'drift.json', lambda f: f.write(json.dumps({
-      'sigma': SIGMAS.round(3).tolist(), 'task': configs[0].task,
-      'frames': args.frames, 'runs': [x['drift'] for x in results]},
-      indent=1).encode()))
+  with files.replacing(out / 'drift.json') as part:
+    part.write_text(json.dumps({
+        'sigma': SIGMAS.round(3).tolist(), 'task': configs[0].task,
+        'frames': args.frames, 'runs': [x['drift'] for x in results]},
+        indent=1))
   draw_drift([x['drift'] for x in results], configs[0].task, out / 'drift.png')
   names = ['drift.json', 'drift.png']
   if results[0]['rows']:
@@ -244,7 +245,8 @@ def draw_figure(results, sigma, task, path):
   figure.suptitle(
       f'{task}: decodings of latents with N(0, {sigma:g}) noise on every '
       'dimension', fontsize=9)
-  files.save(path, lambda f: figure.savefig(f, format='png', dpi=130))
+  with files.replacing(path) as part:
+    figure.savefig(part, dpi=130)
   plt.close(figure)
 
 
@@ -271,5 +273,6 @@ def draw_drift(drifts, task, path):
     ax.grid(alpha=0.3)
   axes[0].legend(frameon=False, fontsize=8)
   figure.suptitle(f'{task}: drift of the decoder', fontsize=9)
-  files.save(path, lambda f: figure.savefig(f, format='png', dpi=130))
+  with files.replacing(path) as part:
+    figure.savefig(part, dpi=130)
   plt.close(figure)

@@ -13,6 +13,7 @@ import os
 import pathlib
 
 from ..errors import UsageError
+from ..runs import files
 from . import comparison
 from . import exports
 from . import figures
@@ -106,7 +107,6 @@ def write(logdir, found, out, title, shown):
         title, shown, found, runs, out / 'figures', studies)
     points = page.write(comparisons, tables)
   exports.write(out, found, runs, points, comparisons, tables)
-  part = out / 'index.html.part'
-  part.write_text(page.html(), encoding='utf-8')
-  os.replace(part, out / 'index.html')
+  with files.replacing(out / 'index.html') as part:
+    part.write_text(page.html(), encoding='utf-8')
   return page.warnings

@@ -181,7 +181,7 @@ class Checkpoints:
 
   def _set_aside(self, prefix):
     for path in _files(prefix):
-      files.set_aside(path, BROKEN)
+      files.quarantine(path, BROKEN)
     return f'The checkpoint {prefix} is damaged; set aside (*.{BROKEN}).'
 
   def _restore_best(self):

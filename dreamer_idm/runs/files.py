@@ -1,7 +1,9 @@
-"""Files that outlast a crash: on the disk, and whole or not there at all."""
+"""Files and folders that are on the disk as a whole, or not there at all."""
 
+import contextlib
 import errno
 import os
+import shutil
 import tempfile
 
 from ..errors import UsageError
@@ -31,25 +33,63 @@ def sync(path):
 
 
 def move(source, path):
-  """Gives a finished file its name, in place of what may be there.
+  """Gives a finished file or folder its name.
 
   Args:
     source: pathlib.Path, on the same file system.
-    path: pathlib.Path.
+    path: pathlib.Path; a file that is there is replaced, a folder is not.
 
   Raises:
     OSError: if it cannot be written.
   """
-  sync(source)
+  for part in (*source.rglob('*'), source):
+    sync(part)
   os.replace(source, path)
   sync(path.parent)
 
 
-def set_aside(path, suffix):
-  """Renames a file so that nothing takes it for its kind, nor overwrites it.
+@contextlib.contextmanager
+def replacing(path):
+  """Context that writes a file or folder as a whole, or not at all.
+
+  What is there stays until the end, and if anything fails, such as a full
+  disk. After a kill, a hidden `.<stem>.part<suffix>` may be left beside it,
+  which nothing reads and the next time replaces.
 
   Args:
-    path: pathlib.Path.
+    path: pathlib.Path; see `move` for what may be there.
+
+  Yields:
+    pathlib.Path to write to; it does not exist, and has the same suffix.
+
+  Raises:
+    OSError: if it cannot be written.
+
+  Example:
+    with files.replacing(folder / 'note.txt') as part:
+      part.write_text('all of it')
+  """
+  part = path.with_name(f'.{path.stem}.part{path.suffix}')
+  _remove(part)
+  try:
+    yield part
+    move(part, path)
+  finally:
+    _remove(part)
+
+
+def _remove(path):
+  if path.is_dir():
+    shutil.rmtree(path)
+  else:
+    path.unlink(missing_ok=True)
+
+
+def quarantine(path, suffix):
+  """Renames what nothing shall take for its kind; overwrites nothing.
+
+  Args:
+    path: pathlib.Path of a file or folder.
     suffix: str, behind its name, with a number if that is taken.
 
   Returns:
@@ -80,19 +120,3 @@ def folder(path):
     raise UsageError(
         f'cannot write to {path}: {error.strerror}; choose another folder with '
         '--out') from error
-
-
-def save(path, write):
-  """Writes a file as a whole: a reader never finds half of it.
-
-  Args:
-    path: pathlib.Path; what is there stays if the disk is full.
-    write: function of an open binary file.
-  """
-  part = path.with_name(path.name + '.part')
-  try:
-    with part.open('wb') as f:
-      write(f)
-    os.replace(part, path)
-  finally:
-    part.unlink(missing_ok=True)

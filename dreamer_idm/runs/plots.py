@@ -52,7 +52,8 @@ def learning_curve(runs, path, title):
   figure.text(
       0.99, 0.005, 'faint: training episodes; band: std over eval episodes',
       ha='right', va='bottom', fontsize=6, color='gray')
-  files.save(path, lambda f: figure.savefig(f, format='png', dpi=130))
+  with files.replacing(path) as part:
+    figure.savefig(part, dpi=130)
   plt.close(figure)
 
 
@@ -89,7 +90,8 @@ def reconstruction(video, path, size, sequences=2, every=5, scale=2):
   image = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
   image = image.resize(
       (image.width * scale, image.height * scale), Image.Resampling.NEAREST)
-  files.save(path, lambda f: image.save(f, format='PNG'))
+  with files.replacing(path) as part:
+    image.save(part)
 
 
 def policy_video(frames, path, fps=25, scale=4):
@@ -102,4 +104,5 @@ def policy_video(frames, path, fps=25, scale=4):
     scale: int, enlargement.
   """
   frames = frames.repeat(scale, 1).repeat(scale, 2)
-  files.save(path, lambda f: f.write(gif.encode_gif(frames, fps)))
+  with files.replacing(path) as part:
+    part.write_bytes(gif.encode_gif(frames, fps))

@@ -39,10 +39,8 @@ def rewind(logdir, env_step, size=None):
     return
   # Somebody has edited it.
   rows = [x for x in metrics_file.read(logdir) if x['step'] <= env_step]
-  text = ''.join(json.dumps(x) + '\n' for x in rows)
-  part = path.with_name(path.name + '.part')
-  part.write_text(text)
-  files.move(part, path)
+  with files.replacing(path) as part:
+    part.write_text(''.join(json.dumps(x) + '\n' for x in rows))
 
 
 def _ends_a_line(path, size):

@@ -84,7 +84,7 @@ class SeededReplay(upstream.common.Replay):
     return dict(reversed(episodes.items()))
 
   def _set_aside(self, path):
-    aside = files.set_aside(path, episode_files.UNREADABLE)
+    aside = files.quarantine(path, episode_files.UNREADABLE)
     self.unreadable.append(aside.name)
 
   def batches(self, batch, length):
@@ -218,5 +218,5 @@ def set_aside(directory, kept):
   kept = set(kept)
   late = [x for x in names(directory) if x not in kept]
   for name in late:
-    files.set_aside(directory / name, 'after_checkpoint')
+    files.quarantine(directory / name, 'after_checkpoint')
   return len(late)

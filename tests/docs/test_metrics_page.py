@@ -11,7 +11,7 @@ from dreamer_idm.upstream import path as upstream_path
 
 PAGE = ROOT / 'docs' / 'metrics.md'
 # Keys of other dicts, beside the keys of configs.
-NO_METRICS = {'student_t'}
+NO_METRICS = {'student_t', 'vector_normalization'}
 
 
 def _documented():
@@ -29,6 +29,8 @@ def _pattern(node):
     return ''.join(
         re.escape(x.value) if isinstance(x, ast.Constant) else '.+'
         for x in node.values)
+  if isinstance(node, ast.BinOp) and _pattern(node.left):
+    return _pattern(node.left) + '.+'
   return None
 
 
@@ -53,6 +55,10 @@ def _in_source(path):
       name = getattr(node.func, 'attr', '')
       if name == 'scalar' and node.args:
         yield _pattern(node.args[0])
+      if name == 'replace':  # x_grad_norm becomes x_skipped.
+        yield from (
+            f'.+{x.value}' for x in node.args[1:]
+            if re.match('_[a-z]', str(getattr(x, 'value', ''))))
       if name == 'Optimizer' and node.args:
         optimizer = _pattern(node.args[0])
         if optimizer:
@@ -64,8 +70,10 @@ def _in_code():
   ours = [
       path for package in ('agent', 'idm', 'methods', 'training')
       for path in (ROOT / 'dreamer_idm' / package).rglob('*.py')]
+  theirs = [
+      upstream_path.directory() / x for x in ('agent.py', 'common/tfutils.py')]
   found = {
-      x for path in (*ours, upstream_path.directory() / 'agent.py')
+      x for path in (*ours, *theirs)
       for x in _in_source(path) if x and '_' in x}
   return found - NO_METRICS
 

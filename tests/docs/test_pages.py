@@ -113,7 +113,7 @@ def _check_training(argv):
 
 
 def _check_command(argv):
-  if argv in ([], ['--version'], ['COMMAND', '--help']):
+  if argv in ([], ['--version']) or argv[0] == 'COMMAND':
     return
   name, *rest = argv
   assert name in commands.COMMANDS, name

@@ -129,7 +129,7 @@ def test_evaluations_add_up_and_those_of_another_kind_stay(
   out, other = evaluate(2, 'sensor_noise', '--strength', '0')
   assert list(other) == ['clean', 'sensor_noise']
   assert other['sensor_noise'] == other['clean'], 'strength 0 is clean'
-  aside, = tmp_path.glob('evaluation_*.json')
+  aside, = tmp_path.glob('evaluation.json.*')
   assert str(aside) in out
   assert len(json.loads(aside.read_text())['conditions']) == 3
 
@@ -148,10 +148,10 @@ def test_no_earlier_evaluation_is_overwritten(tmp_path, content):
     path.write_text(whole)
     assert evaluate._earlier(path, settings) == [condition]
     assert evaluate._earlier(path, {**settings, 'episodes': 9}) == []
-    assert len(list(tmp_path.glob('evaluation_100*.json'))) == number + 1
+    assert len(list(tmp_path.glob('evaluation.json.step_100*'))) == number + 1
   path.write_bytes(content)
   assert evaluate._earlier(path, settings) == []
-  aside, = tmp_path.glob('evaluation_damaged*')
+  aside, = tmp_path.glob('evaluation.json.damaged*')
   assert aside.read_bytes() == content and not path.exists()
   for bad in ({'returns': []}, {'returns': 'x'}, {'returns': [[1], [1, 2]]}):
     path.write_text(json.dumps(

@@ -62,7 +62,7 @@ def test_interpolated_states_lie_between_two_of_the_batch(sigma):
   values = {k: v[:4] for k, v in states().items()}
   eps = latent_noise.towards_others(
       {k: tf.constant(v) for k, v in values.items()},
-      {k: sigma for k in values})
+      dict.fromkeys(values, sigma))
   others = {}
   for key, value in values.items():
     flat = value.reshape(200, 100).astype('d')

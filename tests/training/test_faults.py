@@ -116,7 +116,7 @@ def test_evaluations_leave_no_garbage(training):
 
 
 def test_what_only_shows_may_fail(training, tmp_path, capsys):
-  (tmp_path / 'learning_curve.png.part').mkdir()
+  (tmp_path / 'learning_curve.png').mkdir()
   first = training()
 
   def full(*args):
