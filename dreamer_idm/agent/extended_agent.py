@@ -223,9 +223,9 @@ def _weighted(seq, key, place):
 class ExtendedAgent(upstream.agent.Agent):
   """Dreamer with the extensions of a method.
 
-  Training step, report and checkpointing are upstream's. With all of its
-  switches off a method has no extensions, and this is upstream's agent, bit
-  for bit.
+  Training step and report are upstream's; `runs.checkpoints` saves it. With
+  all of its switches off a method has no extensions, and this is upstream's
+  agent, bit for bit.
   """
 
   def __init__(self, config, obs_space, act_space, step, extensions=None):

@@ -116,26 +116,29 @@ KINDS = {
     'rotation': Kind(
         _rotation, 'image', 5.0, 180.0, 'frame', 'degrees either way'),
     'shift': Kind(
-        _shift, 'image', 0.1, 1.0, 'episode', 'share of the size either way'),
+        _shift, 'image', 0.1, 1.0, 'episode',
+        'fraction of the size, either way'),
     'zoom': Kind(
         _zoom, 'image', 0.2, 10.0, 'episode', 'at most 1 + this, in or out'),
     'brightness': Kind(
-        _brightness, 'image', 0.2, 1.0, 'episode', 'share of white either way'),
+        _brightness, 'image', 0.2, 1.0, 'episode',
+        'fraction of white, either way'),
     'contrast': Kind(
-        _contrast, 'image', 0.25, 1.0, 'episode', 'share either way'),
+        _contrast, 'image', 0.25, 1.0, 'episode', 'fraction, either way'),
     'noise': Kind(
-        _noise, 'image', 0.05, 1.0, 'frame', 'std as a share of white'),
+        _noise, 'image', 0.05, 1.0, 'frame', 'std, fraction of white'),
     'blur': Kind(
-        _blur, 'image', 0.02, 1.0, 'frame', 'std as a share of the width'),
+        _blur, 'image', 0.02, 1.0, 'frame', 'std, fraction of the width'),
     'occlusion': Kind(
-        _occlusion, 'image', 0.25, 1.0, 'episode', 'side as a share of ours'),
+        _occlusion, 'image', 0.25, 1.0, 'episode',
+        'side, fraction of the image'),
     'sensor_noise': Kind(
         _sensor_noise, 'vector', 0.1, 1e6, 'frame', "std in the sensor's unit"),
     'sensor_scale': Kind(
-        _sensor_scale, 'vector', 0.2, 1e6, 'episode', 'share either way'),
+        _sensor_scale, 'vector', 0.2, 1e6, 'episode', 'fraction, either way'),
     'dead_sensor': Kind(
         _dead_sensor, 'vector', 0.05, 1.0, 'episode',
-        'share of all numbers, rounded up'),
+        'fraction of all numbers, rounded up'),
 }
 
 

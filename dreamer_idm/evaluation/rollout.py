@@ -84,8 +84,8 @@ def compared_values(value, rewards, discount, terminal):
 def evaluate(agent, env, episodes, on_step=None):
   """Runs whole episodes with the actor's mode, one environment at a time.
 
-  One at a time because the mode of upstream's tanh_normal is right for a
-  batch of one only (SPEC 2, note 5).
+  One at a time because upstream's `SampleDist.mode` (tanh_normal) picks the
+  sample that is likeliest for the first row of a batch, for all its rows.
 
   Args:
     agent: upstream's Agent or a subclass.

@@ -9,7 +9,7 @@ What the world model itself finds likely counts for more:
 
 z_0 comes from the replay and not from imagination: it is not counted in S. x
 weighs all steps of its trajectory alike, in the places that
-`weighted_actor_critic` shows, around upstream's own discount weights. Since the
+`agent.loss_weights` shows, around upstream's own discount weights. Since the
 clip is not symmetric for skewed S, the mean of x is near one but not one.
 
 Beside this the actor is rewarded for its entropy in the replay's states.

@@ -39,7 +39,7 @@ def run(*args, code=None):
       timeout=60)
 
 
-# SPEC section 2, row by row.
+# docs/differences.md, "From Dreamer v1", row by row.
 DMC = {
     'action_repeat': 2, 'time_limit': 0,
     'prefill': 2500,
