@@ -158,6 +158,11 @@ def test_commands_are_understood(page):
 
 
 @pages
+def test_no_conflict_is_left(page):
+  assert not re.search(r'^(<{7}|={7}|>{7})( |$)', _text(page), re.M)
+
+
+@pages
 def test_presets_that_are_named_load(page):
   for span in _spans(page):
     if span.startswith('--configs ') and not READERS & set(span.split()):
