@@ -14,6 +14,7 @@ from conftest import ROOT
 from dreamer_idm import __main__ as commands
 from dreamer_idm.config import load as config_lib
 from dreamer_idm.envs import environments
+from dreamer_idm.upstream import path as upstream_path
 
 PAGES = sorted(
     x.relative_to(ROOT) for x in (*ROOT.glob('*.md'), *ROOT.glob('docs/*.md'),
@@ -155,6 +156,23 @@ def test_commands_are_understood(page):
             config_lib.load(argv[argv.index(flag):])), argv
     else:
       assert argv[0] == '-m', f'{page}: {argv}'
+
+
+@functools.cache
+def _source():
+  """Returns all code that a page may name: ours and upstream's."""
+  places = (*(ROOT / x for x in ('dreamer_idm', 'patches', 'tests')),
+            upstream_path.directory())
+  return '\n'.join(
+      x.read_text('utf-8') for place in places for x in place.rglob('*.py'))
+
+
+@pages
+def test_classes_that_are_named_exist(page):
+  for name in _spans(page):
+    if re.fullmatch(r'([A-Z][a-z0-9]+){2,}(\.\w+)?', name):
+      for part in name.split('.'):
+        assert re.search(rf'\b{part}\b', _source()), f'{page}: {name}'
 
 
 @pages
