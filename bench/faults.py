@@ -130,7 +130,7 @@ def _arm(death):
     setattr(place, name, call)
 
   if kind == 'write':
-    wrap(checkpoints.Checkpoints, '_write', lambda: threading.Timer(
+    wrap(checkpoints.Checkpoints, 'save', lambda: threading.Timer(
         float(rest[0]), die).start())
     return
   for place, name in (
@@ -175,7 +175,7 @@ def check(run):
   found['set_aside'] = len(seen) - len(kept)
   found['unwritten'] = _unwritten(run, seen)
   left = [
-      x for pattern in ('writing-*', 'whole-*', 'unfinished', '*.part', '.*')
+      x for pattern in ('unfinished', '.*', '*.damaged')
       for x in run.logdir.rglob(pattern)]
   assert not left, left
   return found
@@ -209,7 +209,8 @@ def _check_curve(rows, ends):
 def _last_checkpoint(run):
   from dreamer_idm.runs import checkpoints
   found = checkpoints.Checkpoints(run.logdir / 'checkpoints')
-  reader = checkpoints.tf.train.load_checkpoint(found.path())
+  reader = checkpoints.tf.train.load_checkpoint(
+      str(found.path() / checkpoints.PREFIX))
   names = [
       x for x in reader.get_variable_to_shape_map()
       if re.search(r'_opt/_opt/iter/', x)]

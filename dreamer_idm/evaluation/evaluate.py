@@ -79,7 +79,7 @@ def run(args):
   files.folder(out)
   print(
       f'{config.task}, {config.method}, seed {config.seed}: '
-      f'{trained.checkpoint} at env step {trained.env_step:,}, '
+      f'checkpoint {trained.checkpoint} at env step {trained.env_step:,}, '
       f'{args.episodes} episodes in each of {len(conditions)} conditions.',
       flush=True)
   results = {

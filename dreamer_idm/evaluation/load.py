@@ -51,4 +51,4 @@ def load_trained(run, checkpoint='latest'):
         f'{path} has not the networks of {run / "config.yaml"}: was that file '
         'changed after the training?') from error
   return Trained(
-      config, agent, step * config.action_repeat, pathlib.Path(path).name)
+      config, agent, step * config.action_repeat, path.name)

@@ -110,8 +110,8 @@ def _compare(args, config, out):
     trained.append(one)
     episodes.append(result.episode)
     print(
-        f'{path}: {one.config.method}, {one.checkpoint} at env step '
-        f'{one.env_step:,}, an episode of return {result.returns[0]:.0f}',
+        f'{path}: {one.config.method}, checkpoint {one.checkpoint} at env '
+        f'step {one.env_step:,}, an episode of return {result.returns[0]:.0f}',
         flush=True)
   labels = _labels([x.config for x in trained], args.runs)
   tf.config.run_functions_eagerly(True)  # Or whole episodes would be traced.

@@ -1,20 +1,15 @@
-"""Checkpoints: everything a run needs to go on, without pickle.
+"""Checkpoints: everything a run needs to resume, without pickle.
 
-A checkpoint holds the agent's variables, all optimizer moments, the slow
-target and its counter, and one JSON text with the rest (steps, names of the
-episodes, NumPy's random states). It counts from one rename on:
-
-  writing-N/   TensorFlow writes here, then everything is synced to the disk;
-               a kill leaves this, which the next start deletes
-  whole-N/     the same, renamed: now it counts; a kill leaves this, and the
-               next start does the last step
-  ckpt-N.*     where its files are moved to; only then older ones are deleted
+`checkpoints/<step>/` holds the agent's variables, all optimizer moments, the
+slow target and its counter, and one JSON text with the rest (steps, names of
+the episodes, NumPy's random states, which checkpoint is the best). It appears
+by one rename, when all of it is on the disk, and goes by one: a kill leaves
+hidden folders at most, which nothing reads and the next save deletes. A second
+checkpoint of the same step is `<step>-2`.
 """
 
 import contextlib
 import json
-import os
-import pathlib
 import re
 import shutil
 
@@ -23,7 +18,8 @@ import tensorflow as tf
 from ..errors import UsageError
 from . import files
 
-BROKEN = 'damaged'  # Suffix of checkpoints that were set aside.
+BROKEN = 'damaged'  # Suffix of checkpoints in quarantine.
+PREFIX = 'ckpt'  # Of the files in a checkpoint's folder.
 
 
 class _Json(tf.train.experimental.PythonState):
@@ -41,8 +37,14 @@ class _Json(tf.train.experimental.PythonState):
     self.value = json.loads(string_value)
 
 
+def _number(path):
+  # (step, how many of this step): the order of writing.
+  step, _, again = path.name.partition('-')
+  return int(step), int(again or 1)
+
+
 def _step(path):
-  return int(path.rpartition('-')[2])
+  return _number(path)[0]
 
 
 class Checkpoints:
@@ -52,81 +54,46 @@ class Checkpoints:
     """Opens a folder of checkpoints; changes nothing in it.
 
     Args:
-      directory: pathlib.Path; `latest` and `best` are kept below it.
+      directory: pathlib.Path; it need not exist.
       agent: upstream's Agent or a subclass; None to read the plain state
         only.
       keep: int, how many of the latest stay on disk.
     """
-    self._state, self._keep = _Json(), keep
+    self._directory, self._keep, self._state = directory, keep, _Json()
     parts = {} if agent is None else {'agent': agent}
     self._checkpoint = tf.train.Checkpoint(state=self._state, **parts)
-    self._folders = {x: directory / x for x in ('latest', 'best')}
 
-  def save(self, step, state, best=False):
-    """Writes a checkpoint, in place of one that has its number.
+  def save(self, step, state):
+    """Writes a checkpoint, in place of one of the same step.
 
     Args:
-      step: int, agent steps; the checkpoint's number.
-      state: dict of plain data; if it names a `best_step`, that is the step
-        of the best checkpoint.
-      best: bool, whether to replace the best checkpoint as well.
+      step: int, agent steps, not below those that are kept.
+      state: dict of plain data; `best_step` is the step of the best one.
 
     Raises:
       OSError or tf.errors.OpError: if it cannot be written; then the ones
         before are as they were.
     """
     self._state.value = state
-    self._write('latest', step, self._checkpoint.write)
-    for old in self._kept('latest')[:-self._keep]:
-      self._delete(old)
-    if best:
-      self._copy_to('best', self.path())
-
-  def _copy_to(self, which, source):
-    def copy(prefix):
-      for path in _files(source):
-        shutil.copyfile(path, prefix + path.name[path.name.index('.'):])
-    self._write(which, _step(source), copy)
-    for old in self._kept(which) if which == 'best' else ():
-      if _step(old) != _step(source):
-        self._delete(old)
-
-  def _write(self, which, step, write):
-    folder = self._folders[which]
-    part = folder / f'writing-{step}'
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
-    try:
-      write(str(part / f'ckpt-{step}'))
-      for path in (*part.iterdir(), part):
-        files.sync(path)
-      part.rename(folder / f'whole-{step}')
-    except BaseException:
-      shutil.rmtree(part, ignore_errors=True)
-      raise
-    self._finish(folder)
-
-  @staticmethod
-  def _finish(folder):
-    # The list that earlier versions kept would name what is gone.
-    (folder / 'checkpoint').unlink(missing_ok=True)
-    for whole in folder.glob('whole-*'):
-      for path in sorted(whole.iterdir()):  # The data before its index.
-        os.replace(path, folder / path.name)
-      whole.rmdir()
-    files.sync(folder)
-
-  @staticmethod
-  def _delete(prefix):
-    for path in reversed(_files(prefix)):  # The index first.
-      path.unlink(missing_ok=True)
+    for left in self._directory.glob('.*.part'):
+      shutil.rmtree(left)
+    again = max((_number(x)[1] for x in self._kept() if _step(x) == step),
+                default=0)
+    name = f'{step}-{again + 1}' if again else str(step)
+    with files.replacing(self._directory / name) as part:
+      part.mkdir(parents=True)
+      self._checkpoint.write(str(part / PREFIX))
+    latest = {_step(x): x for x in self._kept()}
+    wanted = {*sorted(latest)[-self._keep:], state.get('best_step')}
+    for old in self._kept():
+      if old != latest[_step(old)] or _step(old) not in wanted:
+        shutil.rmtree(old.rename(self._directory / '.old.part'))
 
   def recover(self, problem=lambda state: ''):
     """Makes the newest checkpoint that is whole the latest one.
 
-    For the training only, which has the folder to itself. What was being
-    written when a process was killed is finished or removed; what is damaged
-    is renamed to `*.damaged`.
+    For the training only, which has the folder to itself. Damaged ones are
+    renamed to `*.damaged`.
 
     Args:
       problem: function of a plain state, returns what is wrong with it, or
@@ -136,62 +103,29 @@ class Checkpoints:
       list of str, what was found, one line each.
 
     Raises:
-      UsageError: if all are damaged; then nothing is set aside or deleted.
+      UsageError: if all are damaged; then nothing is changed.
     """
-    folders = [x for x in self._folders.values() if x.exists()]
-    for folder in folders:
-      self._finish(folder)
-    # The newest first; a latest one before the best one of its step.
-    kept = sorted(
-        [*self._kept('best'), *self._kept('latest')], key=_step)[::-1]
-    orphans = [
-        data for folder in folders
-        for data in folder.glob('ckpt-*.data-*-of-?????')
-        if not data.with_suffix('.index').exists()]
-    if orphans and not kept:
-      raise UsageError(
-          f'{orphans[0]} has no .index beside it, and there is no other '
-          'checkpoint: restore it from a backup, or choose another folder '
-          'with --logdir')
     wrong: dict = {}
-    for prefix in kept:
-      wrong[prefix] = _damage(prefix, problem)
-      if not wrong[prefix]:
+    for path in reversed(self._kept()):
+      wrong[path] = _damage(path, problem)
+      if not wrong[path]:
         break
     damaged = [x for x in wrong if wrong[x]]
-    if kept and len(damaged) == len(kept):
+    if damaged and len(damaged) == len(wrong):
       raise UsageError(
-          f'no checkpoint in {self._folders["latest"].parent} can be read '
-          f'({wrong[kept[0]]}): restore one of its ckpt-* from a backup, or '
-          'choose another folder with --logdir')
-    for data in orphans:
-      data.unlink()  # Half deleted: the index goes first.
-    for folder in folders:
-      for part in folder.glob('writing-*'):
-        shutil.rmtree(part)
-    for best in self._kept('best'):
-      if best not in wrong and _damage(best, problem):
-        damaged.append(best)
-    notes = [self._set_aside(x) for x in damaged]
-    whole = next((x for x in wrong if not wrong[x]), None)
-    if whole in self._kept('best'):
-      self._copy_to('latest', whole)
-    self._restore_best()
+          f'no checkpoint in {self._directory} can be read '
+          f'({wrong[damaged[0]]}): restore one from a backup, or choose '
+          'another folder with --logdir')
+    notes = [self._quarantine(x) for x in damaged]
+    best = self.path('best')
+    if best and best not in wrong and _damage(best, problem):
+      notes.append(self._quarantine(best))
     return notes
 
-  def _set_aside(self, prefix):
-    for path in _files(prefix):
-      files.quarantine(path, BROKEN)
-    return f'The checkpoint {prefix} is damaged; set aside (*.{BROKEN}).'
-
-  def _restore_best(self):
-    # A kill between the two copies of a best checkpoint leaves it out.
-    path = self.path()
-    step = self.state().get('best_step') if path else None
-    if step is not None and step not in map(_step, self._kept('best')):
-      for latest in self._kept('latest'):
-        if _step(latest) == step and not _damage(latest):
-          self._copy_to('best', latest)
+  @staticmethod
+  def _quarantine(path):
+    aside = files.quarantine(path, BROKEN)
+    return f'The checkpoint {path} is damaged; quarantined as {aside.name}.'
 
   def path(self, which='latest'):
     """Finds a checkpoint.
@@ -200,17 +134,20 @@ class Checkpoints:
       which: `latest`, `best`, or the agent step of a kept one.
 
     Returns:
-      str path prefix, or None if there is none.
+      pathlib.Path of its folder, or None if there is none.
+
+    Raises:
+      UsageError: if the latest one has to be read, and is damaged.
     """
-    if which in self._folders:
-      return (self._kept(which) or [None])[-1]
-    for path in self._all():
-      if path.endswith(f'-{which}'):
-        return path
-    return None
+    kept = {str(_step(x)): x for x in self._kept()}
+    if which == 'latest':
+      return list(kept.values())[-1] if kept else None
+    if which == 'best':
+      which = str((self.state() or {}).get('best_step'))
+    return kept.get(str(which))
 
   def step(self):
-    """Finds where a run would go on.
+    """Finds where a run would resume.
 
     Returns:
       int, agent step of the latest checkpoint, or None if there is none.
@@ -224,17 +161,19 @@ class Checkpoints:
     Returns:
       list of str: the agent steps that are kept, `latest` and `best`.
     """
-    return [str(x) for x in sorted({*map(_step, self._all())})] + [
-        x for x in self._folders if self.path(x)]
+    return [str(x) for x in dict.fromkeys(map(_step, self._kept()))] + [
+        x for x in ('latest', 'best') if self.path(x)]
 
-  def _all(self):
-    return self._kept('latest') + self._kept('best')
-
-  def _kept(self, which):
-    found = [
-        str(x.with_suffix('')) for x in self._folders[which].glob('*.index')
-        if re.fullmatch(r'ckpt-\d+\.index', x.name)]
-    return sorted(found, key=_step)
+  def _kept(self):
+    # In the order of writing.
+    if (self._directory / 'latest').is_dir():
+      raise UsageError(
+          f'{self._directory} has checkpoints in latest/ and best/, as an '
+          'earlier version wrote them; this one cannot read them: use that '
+          'version, or another --logdir')
+    return sorted(
+        (x for x in self._directory.glob('*')
+         if re.fullmatch(r'\d+(-\d+)?', x.name)), key=_number)
 
   def state(self, which='latest'):
     """Reads a checkpoint's plain state without touching the agent.
@@ -248,10 +187,11 @@ class Checkpoints:
     Raises:
       UsageError: if the files are damaged.
     """
-    if not self.path(which):
+    path = self.path(which)
+    if not path:
       return None
-    with self._told(which):
-      return _state(self.path(which))
+    with self._told(path):
+      return _state(path)
 
   def restore(self, which='latest'):
     """Loads a checkpoint into the agent, whose variables must exist.
@@ -267,55 +207,47 @@ class Checkpoints:
       AssertionError: if the checkpoint lacks a variable of the agent.
       ValueError: if a variable has another shape.
     """
-    logger = tf.get_logger()
+    path, logger = self.path(which), tf.get_logger()
     level = logger.level
     # If it fails, that is told in one line, not by more for each variable
     # when the program ends: it stays quiet then.
     logger.setLevel('ERROR')
-    with self._told(which):
-      status = self._checkpoint.read(self.path(which)).expect_partial()
+    with self._told(path):
+      status = self._checkpoint.read(str(path / PREFIX)).expect_partial()
     logger.setLevel(level)
     status.assert_existing_objects_matched()
     return self._state.value
 
   @contextlib.contextmanager
-  def _told(self, which):
+  def _told(self, path):
     try:
       yield
     except (tf.errors.OpError, IndexError, json.JSONDecodeError) as error:
-      others = [str(_step(x)) for x in self._all() if x != self.path(which)]
+      others = [str(_step(x)) for x in self._kept() if x != path]
       raise UsageError(
-          f'the checkpoint {self.path(which)} is damaged, or another version '
-          'of this program wrote it; others that are '
-          f'kept: {", ".join(others) or "none"}. A training falls back to the '
-          'one before by itself; or choose another folder with --logdir'
+          f'the checkpoint {path} is damaged, or another version of this '
+          f'program wrote it; others that are kept: '
+          f'{", ".join(others) or "none"}. A training falls back to the one '
+          'before by itself; or choose another folder with --logdir'
       ) from error
 
 
-def _files(prefix):
-  # The data, then the index.
-  path = pathlib.Path(prefix)
-  pattern = re.escape(path.name) + r'\.(data-\d+-of-\d+|index)'
-  return sorted(
-      x for x in path.parent.iterdir() if re.fullmatch(pattern, x.name))
-
-
-def _state(prefix):
+def _state(path):
   reader = _Json()
-  tf.train.Checkpoint(state=reader).read(prefix).expect_partial()
+  tf.train.Checkpoint(state=reader).read(str(path / PREFIX)).expect_partial()
   return reader.value
 
 
-def _damage(prefix, problem=lambda state: ''):
+def _damage(path, problem=lambda state: ''):
   # What is wrong with a checkpoint, or nothing. Reading a tensor compares it
   # with its checksum.
   try:
-    reader = tf.train.load_checkpoint(prefix)
+    reader = tf.train.load_checkpoint(str(path / PREFIX))
     for name in reader.get_variable_to_shape_map():
       reader.get_tensor(name)
-    state = _state(prefix)
+    state = _state(path)
   except Exception as error:  # Damage shows in a dozen kinds of them.
     return ' '.join(str(error).split())[:200] or type(error).__name__
-  if not isinstance(state, dict) or state.get('step') != _step(prefix):
+  if not isinstance(state, dict) or state.get('step') != _step(path):
     return 'it is not of this program'
   return problem(state)

@@ -16,7 +16,7 @@ def saved_step(logdir):
   Raises:
     OSError: if it is there but cannot be read.
   """
-  folder = logdir / 'checkpoints' / 'latest'
+  folder = logdir / 'checkpoints'
   names = os.listdir(folder) if folder.exists() else []
-  found = [re.fullmatch(r'ckpt-(\d+)\.index', x) for x in names]
+  found = [re.fullmatch(r'(\d+)(-\d+)?', x) for x in names]
   return max((int(x[1]) for x in found if x), default=None)

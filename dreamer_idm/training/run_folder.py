@@ -87,5 +87,4 @@ class RunFolder:
         'best': self.best,
         'best_step': self._best_step,
         'metrics': self.log.size(),
-        **state,
-    }, best)
+        **state})

@@ -102,10 +102,9 @@ def write_metrics(trial, *rows, end='\n'):
 
 def save_step(trial, step):
   """Makes what tells that a trial has a checkpoint of an agent step."""
-  folder = trial.logdir / 'checkpoints' / 'latest'
-  folder.mkdir(parents=True, exist_ok=True)
   for kept in (0, step):
-    (folder / f'ckpt-{kept}.index').write_text('')
+    folder = trial.logdir / 'checkpoints' / str(kept)
+    folder.mkdir(parents=True, exist_ok=True)
 
 
 # An environment of a user's, and a module of its own in the working directory.

@@ -232,7 +232,7 @@ def test_folders_that_are_no_trained_run_are_one_line(here, runs, tmp_path):
 def test_a_damaged_checkpoint_is_one_line(here, runs, tmp_path):
   copy = tmp_path / 'run'
   shutil.copytree(runs / 'idm', copy)
-  for path in (copy / 'checkpoints' / 'latest').glob('*.data*'):
+  for path in (copy / 'checkpoints').rglob('*.data*'):
     path.write_bytes(path.read_bytes()[:100])
   one_line(
       here('evaluate', '--logdir', copy, '--perturb', 'none'), 'damaged')

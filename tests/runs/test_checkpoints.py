@@ -1,4 +1,5 @@
 import os
+import pathlib
 import shutil
 
 import numpy as np
@@ -8,8 +9,9 @@ from conftest import run_script
 
 from dreamer_idm.errors import UsageError
 from dreamer_idm.runs import checkpoints
+from dreamer_idm.runs import files
 
-DATA = 'ckpt-2.data-00000-of-00001'
+DATA, INDEX = 'ckpt.data-00000-of-00001', 'ckpt.index'
 
 
 class Agent(tf.Module):
@@ -38,11 +40,11 @@ def test_nothing_saved_is_no_state(tmp_path):
 def test_last_few_and_the_best_are_kept(tmp_path):
   agent = Agent()
   saved = checkpoints.Checkpoints(tmp_path, agent, keep=2)
-  for step, best in [(1, True), (2, False), (3, False), (4, False)]:
+  for step in (1, 2, 3, 4):
     agent.weight.assign([step] * 3)
-    saved.save(step, {'step': step}, best)
-  kept = sorted(x.name for x in (tmp_path / 'latest').glob('*.index'))
-  assert kept == ['ckpt-3.index', 'ckpt-4.index']
+    saved.save(step, {'step': step, 'best_step': 1})
+  assert sorted(x.name for x in tmp_path.iterdir()) == ['1', '3', '4']
+  assert saved.names() == ['1', '3', '4', 'latest', 'best']
   saved.restore('best')
   np.testing.assert_array_equal(agent.weight, [1, 1, 1])
   saved.restore('latest')
@@ -67,7 +69,7 @@ def saved_twice(folder):
   for step in (1, 2):
     agent.weight.assign([step] * 3)
     saved.save(step, {'step': step})
-  return folder / 'latest'
+  return folder / '2'
 
 
 def recovered(folder):
@@ -81,7 +83,7 @@ def recovered(folder):
 @pytest.mark.parametrize('damage', ['data', 'index', 'no data'])
 def test_damage_is_one_line_and_changes_nothing(tmp_path, damage):
   folder = saved_twice(tmp_path)
-  path = folder / ('ckpt-2.index' if damage == 'index' else DATA)
+  path = folder / (INDEX if damage == 'index' else DATA)
   if damage == 'no data':
     path.unlink()
   else:
@@ -90,11 +92,11 @@ def test_damage_is_one_line_and_changes_nothing(tmp_path, damage):
   with pytest.raises(UsageError) as error:
     checkpoints.Checkpoints(tmp_path).state()
   assert '\n' not in str(error.value) and 'kept: 1.' in str(error.value)
-  assert 'latest' in str(error.value)
+  assert str(folder) in str(error.value)
   assert contents(tmp_path) == before
 
 
-@pytest.mark.parametrize('name', ['ckpt-2.index', DATA])
+@pytest.mark.parametrize('name', [INDEX, DATA])
 def test_a_training_falls_back_to_the_one_before(tmp_path, name):
   folder = saved_twice(tmp_path)
   path = folder / name
@@ -103,17 +105,16 @@ def test_a_training_falls_back_to_the_one_before(tmp_path, name):
   state, weight, (note,) = recovered(tmp_path)
   assert (state['step'], weight) == (1, 1)
   assert note == (
-      f'The checkpoint {folder}/ckpt-2 is damaged; set aside (*.damaged).')
-  assert (folder / f'{name}.damaged').read_bytes() == cut
-  assert len(list(folder.glob('*.damaged'))) == 2
+      f'The checkpoint {folder} is damaged; quarantined as 2.damaged.')
+  assert (tmp_path / '2.damaged' / name).read_bytes() == cut
   assert recovered(tmp_path) == (state, weight, [])
   # The same number again, damaged again: neither overwrites the other.
   saved = checkpoints.Checkpoints(tmp_path, Agent())
   saved.save(2, {'step': 2})
   path.write_bytes(b'')
   assert recovered(tmp_path)[0]['step'] == 1
-  assert (folder / f'{name}.damaged').read_bytes() == cut
-  assert (folder / f'{name}.damaged.2').read_bytes() == b''
+  assert (tmp_path / '2.damaged' / name).read_bytes() == cut
+  assert (tmp_path / '2.damaged.2' / name).read_bytes() == b''
 
 
 def test_every_flipped_bit_and_every_cut_is_found(tmp_path):
@@ -123,7 +124,7 @@ def test_every_flipped_bit_and_every_cut_is_found(tmp_path):
   for trial in range(60):
     folder = tmp_path / str(trial)
     shutil.copytree(original, folder)
-    path = folder / 'latest' / ['ckpt-2.index', DATA][trial % 2]
+    path = folder / '2' / [INDEX, DATA][trial % 2]
     data = bytearray(path.read_bytes())
     place = random.randint(len(data))
     if trial % 3:
@@ -138,69 +139,69 @@ def test_every_flipped_bit_and_every_cut_is_found(tmp_path):
   assert found.count(1) > 55
 
 
-def test_a_foreign_checkpoint_is_not_gone_on_from(tmp_path):
-  folder = saved_twice(tmp_path)
-  tf.train.Checkpoint(x=tf.Variable(1.0)).write(str(folder / 'ckpt-3'))
-  (folder / 'ckpt-nothing.index').write_text('foreign')
+def test_a_foreign_checkpoint_is_not_resumed_from(tmp_path):
+  saved_twice(tmp_path)
+  tf.train.Checkpoint(x=tf.Variable(1.0)).write(str(tmp_path / '3' / 'ckpt'))
+  (tmp_path / 'nothing').mkdir()
   assert recovered(tmp_path)[:2] == ({'step': 2}, 2)
-  # What the program asks of the state, it may ask here.
+  assert (tmp_path / '3.damaged').is_dir()
+  # A state may be refused for what is in it.
   with pytest.raises(UsageError, match='no luck.*backup.*--logdir'):
     checkpoints.Checkpoints(tmp_path).recover(lambda state: 'no luck')
 
 
-def test_if_all_are_damaged_nothing_is_touched(tmp_path):
-  folder = saved_twice(tmp_path)
-  for path in folder.glob('*.index'):
-    path.write_bytes(b'junk')
-  next(folder.glob('*.index')).unlink()  # Whose data may yet serve.
-  (folder / 'writing-3').mkdir()
-  (folder / 'writing-3' / 'ckpt-3.index').write_bytes(b'')
+@pytest.mark.parametrize('name', [INDEX, DATA])
+def test_if_all_are_damaged_nothing_is_touched(tmp_path, name):
+  saved_twice(tmp_path)
+  (tmp_path / '1' / INDEX).write_bytes(b'junk')
+  (tmp_path / '2' / name).unlink()  # What is left may yet serve.
+  (tmp_path / '.3.part').mkdir()
   before = contents(tmp_path)
   with pytest.raises(UsageError, match='no checkpoint in .* can be read'):
     recovered(tmp_path)
-  assert contents(tmp_path) == before
-
-
-def test_data_without_any_index_is_not_deleted(tmp_path):
-  for path in saved_twice(tmp_path).glob('*.index'):
-    path.unlink()
-  before = contents(tmp_path)
-  with pytest.raises(UsageError, match=r'no \.index beside it.*backup'):
-    recovered(tmp_path)
-  assert contents(tmp_path) == before
-
-
-def test_a_copy_among_the_best_serves_before_an_older_one(tmp_path):
-  folder = saved_twice(tmp_path)
-  agent = Agent()
-  agent.weight.assign([3] * 3)
-  checkpoints.Checkpoints(tmp_path, agent).save(
-      3, {'step': 3, 'best_step': 3}, best=True)
-  (folder / 'ckpt-3.index').write_bytes(b'')
-  state, weight, notes = recovered(tmp_path)
-  assert (state['step'], weight, len(notes)) == (3, 3, 1)
-  opened = checkpoints.Checkpoints(tmp_path)
-  assert opened.step() == 3 and opened.path('best').endswith('best/ckpt-3')
+  assert contents(tmp_path) == before and (tmp_path / '.3.part').exists()
 
 
 def test_the_best_one_serves_if_no_other_is_left(tmp_path):
   agent = Agent()
   saved = checkpoints.Checkpoints(tmp_path, agent, keep=1)
-  agent.weight.assign([1] * 3)
-  saved.save(1, {'step': 1, 'best_step': 1}, best=True)
-  agent.weight.assign([2] * 3)
-  saved.save(2, {'step': 2, 'best_step': 1})
-  (tmp_path / 'latest' / DATA).write_bytes(b'')
+  for step in (1, 2):
+    agent.weight.assign([step] * 3)
+    saved.save(step, {'step': step, 'best_step': 1})
+  (tmp_path / '2' / DATA).write_bytes(b'')
   state, weight, notes = recovered(tmp_path)
   assert (state['step'], weight, len(notes)) == (1, 1, 1)
   assert checkpoints.Checkpoints(tmp_path).names() == ['1', 'latest', 'best']
 
 
-def test_the_list_of_earlier_versions_is_not_needed(tmp_path):
-  folder = saved_twice(tmp_path)
-  (folder / 'checkpoint').write_text('junk')
-  assert recovered(tmp_path) == ({'step': 2}, 2, [])
-  assert not (folder / 'checkpoint').exists()
+def test_a_damaged_best_one_is_no_longer_the_best(tmp_path):
+  saved = checkpoints.Checkpoints(tmp_path, Agent(), keep=1)
+  for step in (1, 2):
+    saved.save(step, {'step': step, 'best_step': 1})
+  (tmp_path / '1' / INDEX).write_bytes(b'')
+  notes = saved.recover()
+  assert len(notes) == 1 and '1.damaged' in notes[0]
+  assert saved.path('best') is None and saved.names() == ['2', 'latest']
+
+
+def test_a_second_one_of_the_same_step_takes_its_place(tmp_path):
+  agent = Agent()
+  saved = checkpoints.Checkpoints(tmp_path, agent, keep=2)
+  for number in range(1, 13):  # As numbers, not as text: 10 is behind 9.
+    agent.weight.assign([number] * 3)
+    saved.save(2, {'step': 2, 'number': number})
+  assert [x.name for x in tmp_path.iterdir()] == ['2-12']
+  assert saved.restore('2')['number'] == agent.weight.numpy()[0] == 12
+
+
+def test_those_of_an_earlier_version_are_refused_in_a_line(tmp_path):
+  (tmp_path / 'latest').mkdir()
+  (tmp_path / 'latest' / 'ckpt-60.index').touch()
+  for call in (lambda x: x.path(), lambda x: x.recover(),
+               lambda x: x.state('best'), lambda x: x.save(1, {})):
+    with pytest.raises(UsageError, match='as an earlier version wrote them'):
+      call(checkpoints.Checkpoints(tmp_path, Agent()))
+  assert [x.name for x in tmp_path.iterdir()] == ['latest']
 
 
 class Killed(BaseException):
@@ -217,24 +218,23 @@ def or_die(function, count, after):
 
 def test_killed_at_any_moment_of_a_save(tmp_path, monkeypatch):
   """Whatever was done last, the next start finds one state as a whole."""
-  path, found = checkpoints.pathlib.Path, set()
+  path, found = pathlib.Path, set()
   for after in range(100):
     folder = tmp_path / str(after)
     agent = Agent()
     saved = checkpoints.Checkpoints(folder, agent, keep=2)
     for step in (1, 2):
       agent.weight.assign([step] * 3)
-      saved.save(step, {'step': step, 'best_step': 1, 'x': step}, step == 1)
+      saved.save(step, {'step': step, 'best_step': 1, 'x': step})
     count = iter(range(1000))
     with monkeypatch.context() as patch:
       for place, name in [
-          (checkpoints.files, 'sync'), (os, 'replace'), (path, 'rename'),
-          (shutil, 'rmtree'), (path, 'unlink'), (shutil, 'copyfile'),
-          (path, 'rmdir')]:
+          (files, 'sync'), (os, 'replace'), (path, 'rename'), (path, 'mkdir'),
+          (path, 'unlink'), (os, 'unlink'), (os, 'rmdir')]:
         patch.setattr(place, name, or_die(getattr(place, name), count, after))
       agent.weight.assign([3] * 3)
       try:  # In the place of the second one, with other values.
-        saved.save(2, {'step': 2, 'best_step': 2, 'x': 3}, True)
+        saved.save(2, {'step': 2, 'best_step': 2, 'x': 3})
         alive = True
       except Killed:
         alive = False
@@ -244,7 +244,10 @@ def test_killed_at_any_moment_of_a_save(tmp_path, monkeypatch):
     opened = checkpoints.Checkpoints(folder, best)
     assert opened.restore('best')['x'] == best.weight.numpy()[0] == (
         1 if weight == 2 else 3)
-    assert not list(folder.rglob('writing-*')) + list(folder.rglob('whole-*'))
+    # The next save finds nothing in its way, and leaves nothing.
+    opened.save(3, {'step': 3, 'best_step': 2})
+    assert {x.name.partition('-')[0] for x in folder.iterdir()} <= {
+        '1', '2', '3'}
     found.add((weight, alive))
     if alive:
       break
@@ -253,7 +256,7 @@ def test_killed_at_any_moment_of_a_save(tmp_path, monkeypatch):
 
 def test_no_pickle_in_the_files(tmp_path):
   checkpoints.Checkpoints(tmp_path, Agent()).save(1, {'step': 1})
-  for path in (tmp_path / 'latest').iterdir():
+  for path in (tmp_path / '1').iterdir():
     assert not path.read_bytes().startswith(b'\x80')  # Pickle's first byte.
 
 

@@ -62,11 +62,10 @@ def test_checkpoints(tmp_path, mark):
   saved = checkpoints.Checkpoints(tmp_path, tf.Module())
   for step in (1, 2, 3, 4):
     saved.save(step, {'step': step, 'x': '__import__("os").mkdir("mark")'})
-  folder = tmp_path / 'latest'
-  (folder / 'ckpt-4.index').write_bytes(pickle.dumps(Bomb(mark)))
-  (folder / 'ckpt-3.data-00000-of-00001').write_bytes(
+  (tmp_path / '4' / 'ckpt.index').write_bytes(pickle.dumps(Bomb(mark)))
+  (tmp_path / '3' / 'ckpt.data-00000-of-00001').write_bytes(
       pickle.dumps(Bomb(mark)))
-  (folder / 'variables.pkl').write_bytes(pickle.dumps(Bomb(mark)))
+  (tmp_path / '2' / 'variables.pkl').write_bytes(pickle.dumps(Bomb(mark)))
   opened = checkpoints.Checkpoints(tmp_path, tf.Module())
   assert len(opened.recover()) == 2 and opened.restore()['step'] == 2
 
@@ -120,7 +119,7 @@ def test_nothing_in_the_source_could():
 
 def test_plain_states_are_json(tmp_path):
   checkpoints.Checkpoints(tmp_path, tf.Module()).save(1, {'step': 1})
-  path = tmp_path / 'latest' / 'ckpt-1'
+  path = tmp_path / '1' / 'ckpt'
   reader = tf.train.load_checkpoint(str(path))
   text = [
       reader.get_tensor(x) for x in reader.get_variable_to_shape_map()
