@@ -188,12 +188,12 @@ class Training:
 
   def _build(self):
     config, saved = self._config, self.folder.saved
-    self.progress.note('Building the agent and tracing its update.')
+    self.progress.note(
+        'Building the agent and tracing its update (up to a minute or two).')
     if rules.decodes_nothing(config):
       self.progress.note(
           'It decodes nothing: there will be no pictures of its predictions.')
-    with self.progress.during('tracing'), contextlib.redirect_stdout(
-        io.StringIO()):
+    with contextlib.redirect_stdout(io.StringIO()):
       made = learner.Learner(
           config, self.collector.replay, self.collector.obs_space,
           self.collector.act_space, self.step, self._gpus, self.progress.note)

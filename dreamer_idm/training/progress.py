@@ -1,44 +1,39 @@
-"""What a person sees of a training: a bar, or a line a minute."""
+"""What a person sees of a training: a live line, or a line now and then."""
 
+import collections
 import contextlib
-import errno
-import sys
-import threading
 import time
 
-import tqdm
+import rich.progress_bar
+import rich.table
+import rich.text
 
-from ..display import duration
+from .. import display
 
-
-@contextlib.contextmanager
-def _told():
-  try:
-    yield
-  except OSError as error:
-    if error.errno == errno.EIO:  # Of a terminal that is gone.
-      raise BrokenPipeError from error
-    raise
+REDRAWN = 0.5  # Seconds between two states of the live line.
+WIDTH = 20  # Of its bar, in characters.
 
 
 class Progress:
-  """A bar on a terminal, otherwise a line at least every so many seconds."""
+  """A live line on a terminal, else a line at least every so many seconds.
+
+  Everything is written by the caller's thread, which learns that nobody reads
+  any more.
+  """
 
   def __init__(self, total, interval=30, stream=None):
     """Shows nothing yet.
 
     Args:
       total: int, env steps of the whole run.
-      interval: float, most seconds between two lines.
+      interval: float, most seconds between two lines, and what the speed is
+        the mean over.
       stream: text stream; None for standard output.
     """
-    self._stream = stream or sys.stdout
-    self._total = total
-    self._interval = interval
-    self._fields = {}
-    self._shown = time.time()
-    self._speed = None
-    self._bar = None
+    self._display = display.Display(stream)
+    self._total, self._interval = total, interval
+    self._period = REDRAWN if self._display.live else interval
+    self._fields: dict[str, float] = {}
     self.begin(0)
 
   def begin(self, step):
@@ -48,13 +43,8 @@ class Progress:
       step: int, env steps done before this process.
     """
     self._step = step
-    self._mark = (time.time(), step)
-    if self._bar is not None:
-      self._bar.close()
-    if self._stream.isatty():
-      self._bar = tqdm.tqdm(
-          total=self._total, initial=step, unit=' env steps', file=self._stream,
-          dynamic_ncols=True, smoothing=0.05)
+    self._shown = time.time()
+    self._marks = collections.deque([(self._shown, step)])
 
   def note(self, text):
     """Prints a line that stays.
@@ -65,12 +55,9 @@ class Progress:
     Raises:
       BrokenPipeError: if nobody reads it any more.
     """
-    if self._bar is None:
-      self._print(text)
+    self._display.note(text)
+    if not self._display.live:
       self._shown = time.time()
-      return
-    with _told():
-      self._bar.write(text, file=self._stream)
 
   def tick(self, step=None, doing=None, **fields):
     """Takes notice of progress; shows it if it is time.
@@ -79,68 +66,44 @@ class Progress:
       step: int, env steps done, or None if the number has not changed.
       doing: str, what is going on if it is not the training itself.
       **fields: name -> number, kept and shown until replaced.
+
+    Raises:
+      BrokenPipeError: if nobody reads it any more.
     """
     self._fields.update(fields)
-    if step is not None:
-      moved, self._step = step - self._step, step
-      if self._bar is not None:
-        self._bar.update(moved)
-    if self._bar is not None:
-      self._bar.set_postfix_str(
-          ' '.join([*self._numbers(), doing or '']), refresh=False)
-      if time.time() - self._shown >= 0.5:
-        self._shown = time.time()
-        self._bar.refresh()
-      return
+    self._step = self._step if step is None else step
     now = time.time()
-    if now - self._shown >= self._interval:
-      self._shown = now
-      self._print(self._line(now, doing))
-
-  def _print(self, text):
-    with _told():
-      print(text, file=self._stream, flush=True)
-
-  @contextlib.contextmanager
-  def during(self, doing):
-    """Context of one long call, in which nothing else could call `tick`.
-
-    Args:
-      doing: str, what is going on.
-    """
-    over = threading.Event()
-
-    def beat():
-      while not over.wait(1):
-        self.tick(doing=doing)
-
-    thread = threading.Thread(target=beat, daemon=True)
-    thread.start()
-    try:
-      yield
-    finally:
-      over.set()
-      thread.join()
+    if now - self._shown < self._period:
+      return
+    self._shown = now
+    line = self._line(now, doing)
+    if self._display.live:
+      row = rich.table.Table.grid(padding=(0, 1))
+      row.add_column()
+      row.add_column(no_wrap=True, overflow='ellipsis')
+      row.add_row(rich.progress_bar.ProgressBar(
+          self._total, self._step, WIDTH), rich.text.Text(line))
+      self._display.show(row)
+    else:
+      self._display.note(line)
 
   def close(self):
-    """Takes the bar down."""
-    if self._bar is not None:
-      self._bar.close()
-
-  def _numbers(self):
-    return [
-        f'{k.replace("_", " ")} {v:.0f}' for k, v in self._fields.items()]
+    """Takes the live line away."""
+    with contextlib.suppress(OSError, ValueError):
+      self._display.close()
 
   def _line(self, now, doing):
+    self._marks.append((now, self._step))
+    while len(self._marks) > 2 and now - self._marks[1][0] >= self._interval:
+      self._marks.popleft()
+    since, before = self._marks[0]
     parts = [f'env step {self._step:,} of {self._total:,}']
-    since, before = self._mark
-    if self._step > before:
-      self._speed = (self._step - before) / (now - since)
-      self._mark = (now, self._step)
     if doing:
       parts.append(doing)
-    elif self._speed:
-      parts.append(f'{self._speed:.1f} env steps/s')
-      left = (self._total - self._step) / self._speed
-      parts.append(f'{duration(left)} left')
-    return ' | '.join(parts + self._numbers())
+    elif self._step > before:
+      speed = (self._step - before) / (now - since)
+      parts.append(f'{speed:.1f} env steps/s')
+      left = (self._total - self._step) / speed
+      parts.append(f'{display.duration(left)} left')
+    return ' | '.join(parts + [
+        f'{k.replace("_", " ")} {v:.0f}' for k, v in self._fields.items()])
