@@ -19,28 +19,51 @@ REDUCTIONS = {
     'max': lambda x: x.max(0).mean()}
 
 
-def rewind(logdir, env_step, size=None):
-  """Drops the metrics of what will be lived through again.
+def rewind(logdir, env_step=None, size=None):
+  """Takes the metrics of what will be lived through again out of the way.
+
+  Nothing is deleted: they are appended to `metrics.jsonl.after_checkpoint`, and
+  those of a run without a checkpoint are kept as `metrics.jsonl.earlier`.
 
   Args:
     logdir: pathlib.Path of the run.
-    env_step: int, the environment step that the run goes on from.
+    env_step: int, the environment step that the run resumes from; None if it
+      has no checkpoint.
     size: int, bytes that the file had then; None if that is not known. It
       tells apart rows of the same step from before and after.
+
+  Returns:
+    list of str, what happened to the whole file, at most one line.
 
   Raises:
     OSError: if it cannot be written; the file is then as it was.
   """
   path = logdir / 'metrics.jsonl'
-  if not path.exists():
-    return
+  if not path.exists() or not path.stat().st_size:
+    return []
+  if env_step is None:
+    aside = files.quarantine(path, 'earlier')
+    return [f'{path} is of a run without a checkpoint; kept as {aside.name}.']
   if size is not None and _ends_a_line(path, size):
+    _keep(path, path.read_bytes()[size:])
     os.truncate(path, size)
-    return
+    return []
   # Somebody has edited it.
-  rows = [x for x in metrics_file.read(logdir) if x['step'] <= env_step]
+  rows: list[str] = []
+  late: list[str] = []
+  for row in metrics_file.read(logdir):
+    (rows if row['step'] <= env_step else late).append(json.dumps(row) + '\n')
+  _keep(path, ''.join(late).encode())
   with files.replacing(path) as part:
-    part.write_text(''.join(json.dumps(x) + '\n' for x in rows))
+    part.write_text(''.join(rows))
+  return []
+
+
+def _keep(path, cut):
+  if cut:
+    with path.with_name(f'{path.name}.after_checkpoint').open('ab') as file:
+      file.write(cut)
+    files.sync(file.name)
 
 
 def _ends_a_line(path, size):
@@ -77,14 +100,13 @@ class _Dispensable:
 class RunLog:
   """metrics.jsonl, TensorBoard events and pictures in one logdir."""
 
-  def __init__(self, config, logdir, step, size=None, note=print):
-    """Opens the files, going on behind what is there.
+  def __init__(self, config, logdir, step, note=print):
+    """Opens the files, to write behind what is there; see `rewind`.
 
     Args:
       config: upstream's Config with our keys.
       logdir: pathlib.Path, existing.
       step: upstream's Counter of agent steps, where the run starts from.
-      size: int, what `size` gave there, or None if that is not known.
       note: function of str, told of what cannot be written.
 
     Raises:
@@ -93,13 +115,11 @@ class RunLog:
     self._config, self._logdir, self._step = config, logdir, step
     self._dispensable = _Dispensable(note)
     self._metrics = collections.defaultdict(list)
-    repeat = config.action_repeat
-    rewind(logdir, int(step) * repeat, size)
     self._logger = common.Logger(step, [
         common.JSONLOutput(logdir),
         self._dispensable.output(
             common.TensorBoardOutput(str(logdir)), "TensorBoard's log"),
-    ], multiplier=repeat)
+    ], multiplier=config.action_repeat)
 
   def size(self):
     """Waits until metrics.jsonl is on the disk.

@@ -12,7 +12,7 @@ class RunFolder:
   """The folder of a run that trains."""
 
   def __init__(self, config, logdir, note=print):
-    """Finds where the run resumes, and cuts its metrics off there.
+    """Finds where the run resumes, and what its metrics were there.
 
     Args:
       config: upstream's Config with our keys.
@@ -35,9 +35,11 @@ class RunFolder:
     known = saved and self._checkpoints.path('best')
     self.best = saved.get('best') if known else None
     self._best_step = saved.get('best_step') if saved else None
-    self.log = metrics_log.RunLog(
-        config, logdir, self.step, saved.get('metrics') if saved else None,
-        note)
+    env_step = int(self.step) * config.action_repeat if saved else None
+    for line in metrics_log.rewind(
+        logdir, env_step, saved.get('metrics') if saved else None):
+      note(line)
+    self.log = metrics_log.RunLog(config, logdir, self.step, note)
 
   def write_config(self):
     """Writes config.yaml."""

@@ -1,5 +1,8 @@
 """The folder of a run by itself: what is kept, and what a restart finds."""
 
+import json
+import shutil
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -69,17 +72,54 @@ def test_the_best_is_replaced_by_what_is_as_good(opened, tmp_path):
   assert found.state()['step'] == 50 and found.state()['best_step'] == 40
 
 
-def test_metrics_behind_the_checkpoint_are_cut_off(opened, tmp_path):
+def steps(path):
+  return [json.loads(x)['step'] for x in path.read_text().splitlines()]
+
+
+def test_metrics_behind_the_checkpoint_are_moved(opened, tmp_path):
+  for first in (1, 4):
+    folder, _, notes = opened()
+    for step in range(first, first + 3):
+      advance(folder, 10)
+      folder.log.write(updates=step)
+      if step == 2:
+        folder.save(STATE)
+    assert notes == []
+  opened()
+  assert [x['updates'] for x in metrics_file.read(tmp_path)] == [1, 2]
+  assert steps(tmp_path / 'metrics.jsonl.after_checkpoint') == [
+      30, 30, 40, 50]
+
+
+def test_metrics_that_were_edited_are_cut_by_their_steps(opened, tmp_path):
   folder, _, _ = opened()
-  for step in range(1, 5):
+  advance(folder, 20)
+  folder.log.write(updates=1)
+  folder.save(STATE)
+  path = tmp_path / 'metrics.jsonl'
+  path.write_text('{"step": 10}\n{"step": 20}\n{"step": 30}\n')
+  opened()
+  assert steps(path) == [10, 20]
+  assert steps(tmp_path / 'metrics.jsonl.after_checkpoint') == [30]
+
+
+def test_metrics_of_a_run_without_checkpoints_are_kept(opened, tmp_path):
+  for number in (1, 2):
+    folder, _, notes = opened()
+    assert len(notes) == number - 1
     advance(folder, 10)
-    folder.log.write(updates=step)
-    if step == 2:
-      folder.save(STATE)
-  again, _, _ = opened()
-  assert [x['step'] for x in metrics_file.read(tmp_path)] == [10, 20]
-  again.log.write(updates=9)
-  assert [x['updates'] for x in metrics_file.read(tmp_path)] == [1, 2, 9]
+    folder.log.write(updates=number)
+    folder.save(STATE)
+    shutil.rmtree(tmp_path / 'checkpoints')
+  folder, _, (note,) = opened()
+  assert note.endswith(
+      'metrics.jsonl is of a run without a checkpoint; kept as '
+      'metrics.jsonl.earlier.2.')
+  assert metrics_file.read(tmp_path) == []
+  kept = [
+      json.loads((tmp_path / f'metrics.jsonl.{x}').read_text())['updates']
+      for x in ('earlier', 'earlier.2')]
+  assert kept == [1, 2]
 
 
 def test_another_agent_is_one_line(opened):
