@@ -122,6 +122,9 @@ RULES = {
     'steps|eval_every|log_every': Rule(
         'a whole number >= 1', lambda x: x >= 1 and x == int(x)),
     'time_limit|pretrain|expl_until': at_least(0),
+    # What would have no effect.
+    'atari_grayscale': Rule('True: there are no Atari tasks', bool),
+    'slow_baseline': Rule('True: dreamerv2 reads it nowhere', bool),
     'prefill': at_least(1),  # With no episode there is nothing to sample.
     r'replay\.(capacity|maxlen)': at_least(0),
     r'replay\.minlen|dataset\.batch': at_least(1),

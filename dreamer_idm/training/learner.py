@@ -6,8 +6,10 @@ import time
 import numpy as np
 import tensorflow as tf
 
+from .. import upstream
 from ..agent import build
 from ..errors import TrainingError
+from ..evaluation import rollout
 from . import messages
 from . import replay as replay_lib
 from . import sanity_checks
@@ -68,6 +70,20 @@ class Learner:
     for_numpy, for_replay = state['random']
     replay_lib.set_random_state(np.random, for_numpy)
     self._replay.random_state = for_replay
+
+  def policy(self):
+    """Builds the policy that collects: upstream's, with its `expl_until`.
+
+    Returns:
+      function of (observations, state) to (outputs, state). It explores until
+      that agent step, always if it is 0, and acts as the task's actor
+      afterwards.
+    """
+    explores = upstream.common.Until(self._config.expl_until)
+    modes = {
+        x: rollout.act(self.agent, 'explore' if x else 'train')
+        for x in (True, False)}
+    return lambda obs, state: modes[explores(self._step)](obs, state)
 
   def update(self):
     """Updates the agent with one batch.

@@ -24,7 +24,6 @@ from ..config import same_run
 from ..envs import environments
 from ..envs import rendering
 from ..errors import TrainingError
-from ..evaluation import rollout
 from ..runs import lock
 from . import collector
 from . import evaluator
@@ -170,8 +169,7 @@ class Training:
       following = (step // config.eval_every + 1) * config.eval_every
       with signals.held():
         self.collector.collect(
-            rollout.act(self.learner.agent, 'explore'),
-            min(following, last) - step)
+            self.learner.policy(), min(following, last) - step)
     self.progress.note(f'Done. Results are in {self.folder.path}: ' + ', '.join(
         x.name for x in sorted(self.folder.path.iterdir())
         if x.suffix in ('.png', '.gif', '.jsonl')))

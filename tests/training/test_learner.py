@@ -23,8 +23,9 @@ def made(tmp_path_factory):
   collector.close()
   notes = []
   yield learner.Learner(
-      tiny.config('--steps', '1000'), collector.replay, collector.obs_space,
-      collector.act_space, collector.step, note=notes.append), notes
+      tiny.config('--steps', '1000', '--expl_until', str(tiny.STEPS + 5)),
+      collector.replay, collector.obs_space, collector.act_space,
+      collector.step, note=notes.append), notes
 
 
 def test_updates_are_counted_and_change_the_agent(made):
@@ -53,6 +54,27 @@ def test_its_state_settles_the_batches_that_follow(made):
     again = next(found.batches)
     for key in batch:
       np.testing.assert_array_equal(batch[key], again[key])
+
+
+def test_it_explores_until_expl_until(made, monkeypatch):
+  found, _ = made
+  modes, act = [], found.agent.policy
+
+  def policy(obs, state, mode):
+    modes.append(mode)
+    return act(obs, state, mode)
+  monkeypatch.setattr(found.agent, 'policy', policy)
+  step, state = type(found._step)(tiny.STEPS), None
+  monkeypatch.setattr(found, '_step', step)
+  obs = {
+      k: np.zeros((1, *v.shape), v.dtype)
+      for k, v in found.agent.obs_space.items()}
+  acts = found.policy()
+  for _ in range(10):
+    action, state = acts(obs, state)
+    step.increment()
+  assert modes == 5 * ['explore'] + 5 * ['train']
+  assert np.isfinite(action['action']).all()
 
 
 def test_the_length_of_the_training_is_forecast_once(made):
