@@ -3,8 +3,7 @@
 Any gymnasium.Env with continuous actions works like this. The last line
 registers it; the task's name says which module to import for that:
 
-  python run.py --configs cpu idm --task gym_examples.point:Point-v0 \
-      --action_repeat 1
+  python run.py --configs cpu idm --task gym_examples.point:Point-v0
 """
 
 import gymnasium

@@ -19,6 +19,7 @@ from ..upstream.config import Config
 from ..upstream.config import Flags
 from . import help as help_lib
 from . import keys
+from . import task_defaults
 from .rules import check
 from .rules import text
 
@@ -51,15 +52,28 @@ def load(argv):
   flags = _split(argv)
   sources = _sources()
   config = _defaults(sources)
-  for name in _named_presets(flags, sources):
+  named = _named_presets(flags, sources)
+  for name in named:
     for path, presets in sources:
       if name in presets:
         config = _with_preset(config, presets[name], f"'{name}' in {path}")
   for name, values in flags:
     if name != 'configs':
       config = _with_flag(config, name, values, sources)
+  config = task_defaults.resolve(config, _given(config, flags, named, sources))
   check(config)
   return _resolved(config)
+
+
+def _given(config, flags, named, sources):
+  # The keys of the command line, and of the presets that set this very task.
+  names = [name for name, _ in flags if name != 'configs']
+  for name in named:
+    for path, presets in sources:
+      preset = _flatten(presets.get(name, {}), str(path))
+      if preset.get('task') == config.task:
+        names += preset
+  return {key for name in names for key in keys.find(config, name, '--')}
 
 
 def _resolved(config):

@@ -129,7 +129,7 @@ RULES = {
     r'replay\.(capacity|maxlen)': at_least(0),
     r'replay\.minlen|dataset\.batch': at_least(1),
     r'dataset\.length': at_least(2),
-    'log_keys_video': one_of('image'),
+    'log_keys_video': Rule('names of observations', lambda x: bool(x)),
     r'log_keys_(sum|mean|max)|.*\.(cnn|mlp)_keys': Rule(
         'a regular expression', _compiles),
     # Upstream's: networks. Its `normal` has a standard deviation that may be
@@ -229,6 +229,10 @@ def _conflicts(config):
         '--render_size must be a height and a width, but is '
         f'{text(config.render_size)}')
   logdir = os.path.expanduser(config.logdir)
+  if '://' in config.logdir:
+    yield (
+        f'--logdir must be a folder of this machine, but is '
+        f'{text(config.logdir)}: train into a folder, then copy it')
   if os.path.exists(logdir) and not os.path.isdir(logdir):
     yield f'--logdir is a file, not a folder: {text(config.logdir)}'
   yield from _method_conflicts(config)
@@ -264,7 +268,8 @@ def _method_conflicts(config):
         'returns: use --actor_grad dynamics, or --soft_bird.entropy_reward 0')
   constrained = config.agent in ('idm', 'clion') and config.idm.cst_scale
   if constrained and (
-      _matches_nothing(config.decoder) or 'decoder' not in config.grad_heads):
+      'decoder' not in config.grad_heads
+      or _matches_nothing(config, config.decoder)):
     yield (
         'the decoding constraint needs something decoded and decoder among '
         'grad_heads: use --decoder.cnn_keys image, or --idm.cst_scale 0')
@@ -292,16 +297,22 @@ def decodes_nothing(config):
   return {decoder.cnn_keys, decoder.mlp_keys} <= NOTHING
 
 
-def _matches_nothing(coder):
+def _matches_nothing(config, coder):
   # The names of vector observations are the task's, so patterns other than
   # the usual ones for nothing get the benefit of the doubt.
-  image = re.match(coder.cnn_keys, 'image')
-  return not image and coder.mlp_keys in NOTHING
+  return not _takes_images(config, coder) and coder.mlp_keys in NOTHING
+
+
+def _takes_images(config, coder):
+  # So are the names of Gymnasium's images; dm_control's are called image.
+  if config.task.startswith('gym_'):
+    return coder.cnn_keys not in NOTHING
+  return bool(re.match(coder.cnn_keys, 'image'))
 
 
 def _image_conflicts(config):
   height, width = config.render_size
-  if re.match(config.encoder.cnn_keys, 'image'):
+  if _takes_images(config, config.encoder):
     size = min(height, width)
     for kernel in config.encoder.cnn_kernels:
       if kernel > size:
@@ -310,11 +321,11 @@ def _image_conflicts(config):
             f'nothing of {height}x{width} images: use smaller or fewer ones, '
             'or a larger --render_size')
       size = (size - kernel) // 2 + 1
-  if _matches_nothing(config.encoder):
+  if _matches_nothing(config, config.encoder):
     yield (
         '--encoder.cnn_keys and --encoder.mlp_keys match nothing: use '
         '--encoder.cnn_keys image or --encoder.mlp_keys .*')
-  if re.match(config.decoder.cnn_keys, 'image'):
+  if _takes_images(config, config.decoder):
     size = 1
     for kernel in config.decoder.cnn_kernels:
       size = 2 * size + max(kernel - 2, 0)

@@ -112,7 +112,13 @@ def check_observations(config, env):
       f'{k} ({v})' for k, v in attribute(env, 'ignored').items()]
   line = f'The agent reads {", ".join(read)}'
   line += f'; it ignores {", ".join(ignored)}.' if ignored else '.'
-  return [line, *attribute(env, 'notes')]
+  lines = [line, *attribute(env, 'notes')]
+  if config.task.startswith('gym_'):  # Whose defaults are not the presets'.
+    lines.append(
+        f'{config.task}: action_repeat {config.action_repeat}, and '
+        f'{"a" if config.pred_discount else "no"} head predicts terminal '
+        f'states (pred_discount {config.pred_discount}).')
+  return lines
 
 
 def _reads(keys, name, space):

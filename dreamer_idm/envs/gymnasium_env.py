@@ -249,6 +249,11 @@ def make(name, action_repeat, render_size, seed, images, logged=()):
 
 
 def _make(name, **kwargs):
+  module, colon, _ = name.rpartition(':')
+  if colon and not re.fullmatch(r'\w+(\.\w+)*', module):
+    raise UsageError(
+        f'gym_{name} cannot be made: {module!r} is no module that Python could '
+        'import (module:id is expected)')
   # Modules beside the user count, whatever program was started.
   here = os.getcwd()
   if not {'', here} & set(sys.path):

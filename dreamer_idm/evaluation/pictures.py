@@ -38,12 +38,13 @@ def video(agent, result, path):
   if not decoder.cnn_keys:
     return False
   key = decoder.cnn_keys[0]
-  feat = tf.constant(result.feat)
+  frames = plots.picked(len(result.feat))
+  feat = tf.constant(result.feat[frames])
   made = np.concatenate([
       decoder(x)[key].mode().numpy() for x in tf.split(feat, [
           min(50, len(feat) - i) for i in range(0, len(feat), 50)])])
   made = np.clip(255 * (made + 0.5), 0, 255).astype(np.uint8)
-  seen = result.episode[key][:len(made)]
+  seen = result.episode[key][frames]
   plots.policy_video(np.concatenate([seen, made], 2), path)
   return True
 

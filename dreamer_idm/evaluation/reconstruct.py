@@ -239,7 +239,7 @@ def draw_figure(results, sigma, task, path):
   for row, (title, images) in zip(axes, rows):
     row[0].set_ylabel(
         title, rotation=0, ha='right', va='center', fontsize=8)
-    for ax, image in zip(row, images):
+    for ax, image in zip(row, plots.shown(images)):
       ax.imshow(image if image.shape[-1] > 1 else image[..., 0], cmap='gray')
       ax.set(xticks=[], yticks=[])
   figure.suptitle(

@@ -12,11 +12,13 @@ from ..agent.extension import Extension
 MISSING = 0.1
 
 # returns: float64 [episodes], undiscounted. episode: the first one, a dict of
-# arrays [T + 1, ...]. feat: float32 [T, S + D], its posterior states.
+# arrays [T + 1, ...]. episodes: all of them, without images. feat: float32
+# [T, S + D], the first one's posterior states.
 # predicted, realised: float64 [states], see `compared_values`; empty for an
 # agent without a critic of the environment's rewards, see `has_values`.
 Evaluation = collections.namedtuple(
-    'Evaluation', ['returns', 'episode', 'feat', 'predicted', 'realised'])
+    'Evaluation', [
+        'returns', 'episode', 'episodes', 'feat', 'predicted', 'realised'])
 
 
 def act(agent, mode):
@@ -33,6 +35,7 @@ def act(agent, mode):
     one trace serves the first step and the others.
   """
   def policy(obs, state):
+    obs = {k: v for k, v in obs.items() if not k.startswith('log_')}
     if state is None:
       count = len(obs['reward'])
       action = np.zeros((count, *agent.act_space.shape), np.float32)
@@ -112,15 +115,17 @@ def evaluate(agent, env, episodes, on_step=None):
     pairs = _values(agent, feat, episode)
     returns = episode['reward'].astype(np.float64).sum()
     # Episodes of images are large; the first one is enough to be shown.
-    done.append((returns, *pairs, *([] if done else [episode, feat])))
+    numbers = {k: v for k, v in episode.items() if v.ndim < 4}
+    done.append((returns, *pairs, numbers, *([] if done else [episode, feat])))
 
   driver = upstream.common.Driver([env])
   driver.on_episode(on_episode)
   if on_step:
     driver.on_step(lambda transition, worker: on_step())
   driver(remember, episodes=episodes)
+  episode, feat = done[0][4:]
   return Evaluation(
-      np.array([x[0] for x in done]), *done[0][3:],
+      np.array([x[0] for x in done]), episode, [x[3] for x in done], feat,
       *(np.concatenate([x[i] for x in done]) for i in (1, 2)))
 
 

@@ -9,6 +9,8 @@ from ..patches import gif
 from . import files
 from . import metrics_file
 
+# A video is held in memory as it is written, enlarged: 0.1 GB of 64x64 pixels.
+MOST_FRAMES = 500
 RETURNS = (
     'train_return', 'eval_return', 'eval_return_std', 'eval_rotated_return')
 
@@ -72,7 +74,7 @@ def reconstruction(video, path, size, sequences=2, every=5, scale=2):
   """Lays out an open-loop prediction as a strip of frames.
 
   Args:
-    video: float [T, 3 * h, n * w, C] in [0, 1], upstream's `video_pred`:
+    video: float [T, 3 * h, n * w, 3 or 1] in [0, 1], upstream's `video_pred`:
       truth above model above error, n sequences side by side. Its first five
       frames are reconstructed, the others predicted from actions alone.
     path: pathlib.Path of the PNG; replaced as a whole.
@@ -94,15 +96,43 @@ def reconstruction(video, path, size, sequences=2, every=5, scale=2):
     image.save(part)
 
 
-def policy_video(frames, path, fps=25, scale=4):
-  """Writes an episode as a GIF.
+def picked(length, most=MOST_FRAMES):
+  """Picks the frames of a video, evenly.
 
   Args:
-    frames: uint8 [T, h, w, C].
+    length: int, frames that there are.
+    most: int, frames at most.
+
+  Returns:
+    int array [min(length, most)], their indices in order.
+  """
+  return np.linspace(0, length - 1, min(length, most)).round().astype(int)
+
+
+def shown(frames):
+  """Makes images of any number of channels ones that can be shown.
+
+  Args:
+    frames: array [T, ..., C].
+
+  Returns:
+    array [at most MOST_FRAMES, ..., 3 or 1]: frames evenly picked, and of more
+    than three channels the first three (of a stack of frames the oldest one,
+    of RGB and depth the colours), of two the first.
+  """
+  frames = frames[picked(len(frames))]
+  return frames[..., :3 if frames.shape[-1] >= 3 else 1]
+
+
+def policy_video(frames, path, fps=25, scale=4):
+  """Writes an episode as a GIF, of MOST_FRAMES frames at most.
+
+  Args:
+    frames: uint8 [T, h, w, C], see `shown`.
     path: pathlib.Path of the GIF; replaced as a whole.
     fps: float, frames per second.
     scale: int, enlargement.
   """
-  frames = frames.repeat(scale, 1).repeat(scale, 2)
+  frames = shown(frames).repeat(scale, 1).repeat(scale, 2)
   with files.replacing(path) as part:
     part.write_bytes(gif.encode_gif(frames, fps))

@@ -189,14 +189,19 @@ class RunLog:
     score = episode['reward'].astype(np.float64).sum()
     self._logger.scalar('train_return', score)
     self._logger.scalar('train_length', len(episode['reward']) - 1)
-    for name, reduce in REDUCTIONS.items():
-      pattern = self._config[f'log_keys_{name}']
-      for key in episode:
-        if re.match(pattern, key):
-          self._logger.scalar(f'{name}_train_{key}', reduce(episode[key]))
+    self._reduced('train', [episode])
     self._logger.add(stats, prefix='train')
     self._logger.write()
     return score
+
+  def _reduced(self, mode, episodes):
+    # What --log_keys_* ask for, as means over the episodes.
+    for name, reduce in REDUCTIONS.items():
+      pattern = self._config[f'log_keys_{name}']
+      for key in episodes[0]:
+        if re.match(pattern, key):
+          values = [reduce(x[key]) for x in episodes]
+          self._logger.scalar(f'{name}_{mode}_{key}', np.mean(values))
 
   def evaluation(self, name, result):
     """Notes an evaluation; `write` writes it.
@@ -215,12 +220,15 @@ class RunLog:
       self._logger.scalar(
           f'{name}_value_error', np.abs(predicted - realised).mean())
     self._logger.scalar(f'{name}_length', len(episode['reward']) - 1)
-    for key in self._config.log_keys_video:
-      if key in episode:
-        self._logger.video(f'{name}_policy_{key}', episode[key])
-        if name == 'eval':
-          with self._dispensable('policy.gif'):
-            plots.policy_video(episode[key], self._logdir / 'policy.gif')
+    self._reduced(name, result.episodes)
+    images = [k for k, v in episode.items() if v.ndim == 4]
+    shown = [k for k in self._config.log_keys_video if k in images]
+    for key in shown or images[:1]:  # Not everybody calls it image.
+      self._logger.video(
+          f'{name}_policy_{key.replace("/", "_")}', plots.shown(episode[key]))
+      if name == 'eval':
+        with self._dispensable('policy.gif'):
+          plots.policy_video(episode[key], self._logdir / 'policy.gif')
 
   def forget_notes(self):
     """Drops what was noted but not written: half an evaluation."""
@@ -233,7 +241,8 @@ class RunLog:
       videos: dict of float [T, 3 * h, n * w, C] in [0, 1], upstream's report.
     """
     for name, video in videos.items():
-      video = np.array(video).astype(np.float32)  # bfloat16 has no picture.
+      # bfloat16 has no picture.
+      video = plots.shown(np.array(video).astype(np.float32))
       self._logger.video(f'train_{name}', video)
       with self._dispensable(f'reconstruction_{name}.png'):
         plots.reconstruction(

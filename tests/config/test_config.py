@@ -273,7 +273,6 @@ def test_line_breaks_do_not_reach_the_message():
     ('replay.minlen', [0, 51]),
     ('dataset.batch', [0]),
     ('dataset.length', [1, 5]),
-    ('log_keys_video', ['picture']),
     ('log_keys_sum', ['(']),
     ('encoder.cnn_keys', ['(', 'picture']),
     ('encoder.cnn_kernels', ['4 4 4 4 4', '65']),
@@ -328,6 +327,11 @@ def test_values_that_do_not_go_together(tmp_path):
   file.write_text('')
   assert '--render_size 64 64' in mistake('--render_size 64 128')
   assert 'time_limit' in mistake('--time_limit 49')
+  assert 'folder of this machine' in mistake('--logdir gs://bucket/run')
+  rgb = '--configs cpu --task gym_X-v0 --encoder.cnn_keys rgb'
+  load(f'{rgb} --decoder.cnn_keys rgb')  # Images may have any name there.
+  assert '--render_size 32 32' in mistake(
+      f'{rgb} --decoder.cnn_keys rgb --render_size 64 64')
   assert 'discount' in mistake('--grad_heads reward discount')
   assert 'a file' in mistake(f'--logdir {file}')
   assert 'decoded' in mistake('--configs dmc idm --decoder.cnn_keys $^')

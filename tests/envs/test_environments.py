@@ -274,14 +274,16 @@ def test_observations_that_nobody_reads_are_named(keys, shape, advice):
 
 def test_a_line_says_what_is_read_and_what_is_not():
   config = types.SimpleNamespace(
-      task='gym_X', encoder=IMAGES, decoder=IMAGES, grad_heads=('decoder',))
+      task='gym_X', encoder=IMAGES, decoder=IMAGES, grad_heads=('decoder',),
+      action_repeat=3, pred_discount=False)
   assert environments.check_observations(config, observing(
       ['further'], {'mission': 'it is text'}, image=(8, 8, 3), image2=(8, 8, 1),
       joints=(3,), rgb=(8, 8, 3), reward=(), is_last=())) == [
           'The agent reads image [8, 8, 3], image2 [8, 8, 1]; it ignores '
           'joints [3] (--encoder.mlp_keys does not match), rgb [8, 8, 3] '
           '(--encoder.cnn_keys does not match), mission (it is text).',
-          'further']
+          'further', 'gym_X: action_repeat 3, and no head predicts terminal '
+          'states (pred_discount False).']
 
 
 def test_observations_that_are_read_pass(make):

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 from PIL import Image
 
 from dreamer_idm.runs import metrics_file
@@ -51,6 +52,28 @@ def test_policy_video_has_every_frame(tmp_path):
   with Image.open(tmp_path / 'policy.gif') as video:
     assert video.n_frames == 7 and video.size == (16, 16)
     assert video.info['duration'] == 40
+
+
+def test_a_policy_video_of_a_long_episode_is_bounded(tmp_path):
+  frames = np.zeros((3 * plots.MOST_FRAMES, 8, 8, 3), np.uint8)
+  frames[-1] = 255
+  frames[::2, :4] = 100  # Or equal frames would be merged into one.
+  plots.policy_video(frames, tmp_path / 'policy.gif', scale=1)
+  with Image.open(tmp_path / 'policy.gif') as video:
+    assert video.n_frames <= plots.MOST_FRAMES
+    video.seek(video.n_frames - 1)
+    assert np.array(video.convert('RGB')).min() > 240, 'the end is shown'
+
+
+@pytest.mark.parametrize('channels, expected', [
+    (1, 1), (2, 1), (3, 3), (4, 3), (9, 3)])
+def test_images_of_any_channels_can_be_shown(tmp_path, channels, expected):
+  frames = np.random.RandomState(0).randint(
+      0, 255, (6, 8, 8, channels), np.uint8)
+  shown = plots.shown(frames)
+  np.testing.assert_array_equal(shown, frames[..., :expected])
+  plots.policy_video(frames, tmp_path / 'policy.gif')
+  plots.reconstruction(plots.shown(frames / 255), tmp_path / 'x.png', (2, 8))
 
 
 def test_learning_curve_shows_clean_and_rotated(tmp_path):

@@ -1,0 +1,30 @@
+"""Defaults that depend on the kind of task, where nothing else was asked for.
+
+The presets are made for dm_control, whose tasks have long episodes without
+terminal states.
+"""
+
+
+def resolve(config, given):
+  """Fills in what suits the kind of task.
+
+  Gymnasium's environments are trained at the rate that their makers chose
+  (`action_repeat` 1), and with a head that predicts the end: without one, the
+  critic expects rewards behind terminal states.
+
+  Args:
+    config: upstream's Config with our keys.
+    given: collection of str, dotted keys that were asked for: on the command
+      line, or by a preset that is made for this very task.
+
+  Returns:
+    upstream's Config.
+  """
+  if not config.task.startswith('gym_'):
+    return config
+  values: dict = {'action_repeat': 1, 'pred_discount': True}
+  values = {k: v for k, v in values.items() if k not in given}
+  heads = tuple(config.grad_heads)
+  if 'discount' not in heads and not {'grad_heads', 'pred_discount'} & {*given}:
+    values['grad_heads'] = (*heads, 'discount')
+  return config.update(values) if values else config

@@ -1,0 +1,54 @@
+"""Defaults by the kind of task, and what takes precedence over them."""
+
+import pytest
+
+from dreamer_idm.config import load as config_lib
+
+GYM = ['--task', 'gym_Pendulum-v1']
+
+
+@pytest.mark.parametrize('presets', [
+    ['dmc'], ['cpu', 'idm'], ['cpu_proprio'], ['dmc_vision'],
+    ['cpu', 'reward_only'], ['cpu', 'contrastive'], ['dmc', 'planet']])
+def test_gymnasium_is_not_repeated_and_its_ends_are_learned(presets):
+  before = config_lib.load(['--configs', *presets])
+  after = config_lib.load(['--configs', *presets, *GYM])
+  assert after.action_repeat == 1 and after.pred_discount
+  assert set(after.grad_heads) == {*before.grad_heads, 'discount'}
+  changed = {k for k in after.flat if after.flat[k] != before.flat[k]}
+  assert changed <= {'task', 'action_repeat', 'pred_discount', 'grad_heads'}
+
+
+def test_dm_control_has_what_the_preset_says():
+  config = config_lib.load(['--configs', 'cpu', '--task', 'dmc_walker_walk'])
+  assert config.action_repeat == 4 and not config.pred_discount
+
+
+@pytest.mark.parametrize('flag', [
+    '--action_repeat=2', '--action_rep.*=2', '--pred_discount=False',
+    '--grad_heads=reward'])
+def test_the_command_line_has_its_way(flag):
+  config = config_lib.load(['--configs', 'cpu_proprio', *GYM, flag])
+  name, value = flag[2:].split('=')
+  assert config.action_repeat == (2 if name.startswith('action') else 1)
+  assert config.pred_discount == (name != 'pred_discount')
+  assert tuple(config.grad_heads) == {
+      'pred_discount': ('decoder', 'reward'), 'grad_heads': ('reward',)}.get(
+          name, ('decoder', 'reward', 'discount'))
+
+
+def test_a_preset_for_this_very_task_has_its_way(tmp_path, monkeypatch):
+  ours = tmp_path / 'configs.yaml'
+  ours.write_text(config_lib.OURS.read_text('utf-8') + (
+      '\nmine: {task: gym_Pendulum-v1, action_repeat: 3}\n'))
+  monkeypatch.setattr(config_lib, 'OURS', ours)
+  assert config_lib.load(['--configs', 'cpu', 'mine']).action_repeat == 3
+  assert config_lib.load(['--configs', 'cpu', 'mine', *GYM]).action_repeat == 3
+  other = ['--task', 'gym_Hopper-v5']
+  assert config_lib.load(['--configs', 'mine', *other]).action_repeat == 1
+
+
+def test_what_was_resolved_is_stored(tmp_path):
+  config = config_lib.load(['--configs', 'cpu', *GYM])
+  config_lib.save(config, tmp_path / 'config.yaml')
+  assert config_lib.saved(tmp_path).flat == config.flat
