@@ -42,11 +42,12 @@ def save_whole(save, directory, episode):
   return directory / written.name
 
 
-def read(path):
+def read(path, named=True):
   """Reads an episode; runs no code that may be in it.
 
   Args:
     path: pathlib.Path of a file `<time>-<id>-<steps>.npz`.
+    named: bool, whether the file has such a name.
 
   Returns:
     dict of arrays [T + 1, ...] of finite numbers, or None if it is no whole
@@ -57,8 +58,11 @@ def read(path):
       episode = {k: file[k] for k in file.keys()}
   except Exception:  # Cut, foreign or damaged files raise a dozen kinds.
     return None
-  length = int(path.stem.split('-')[-1]) + 1
-  whole = all(x in episode for x in NEEDED) and all(
+  if not all(x in episode and episode[x].ndim for x in NEEDED):
+    return None
+  length = int(path.stem.split('-')[-1]) + 1 if named else len(
+      episode['action'])
+  whole = all(
       x.ndim and len(x) == length and x.dtype.kind in 'biuf'
       and (x.dtype.kind != 'f' or np.isfinite(x).all())
       for x in episode.values())
@@ -72,10 +76,13 @@ def unlike_the_others(episodes):
     episodes: dict of path -> dict of arrays [T + 1, ...].
 
   Returns:
-    list of paths whose episodes have other keys or shapes than most.
+    list of paths whose episodes have other keys or shapes than most; what is
+    only logged, `log_*`, does not count.
   """
   kinds = {
-      path: tuple(sorted((k, v.shape[1:]) for k, v in episode.items()))
+      path: tuple(sorted(
+          (k, v.shape[1:]) for k, v in episode.items()
+          if not k.startswith('log_')))
       for path, episode in episodes.items()}
   usual = collections.Counter(kinds.values()).most_common(1)
   return [x for x, kind in kinds.items() if kind != usual[0][0]]

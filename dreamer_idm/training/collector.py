@@ -1,6 +1,7 @@
 """Collecting experience: environments, driver and replay."""
 
 import contextlib
+import pathlib
 
 from .. import upstream
 from ..envs import environments
@@ -38,8 +39,11 @@ class Collector:
     self.envs = restarts.make_envs(config, 'train', config.envs, seed, note)
     for line in environments.check_observations(config, self.envs[0]):
       note(line)
+    if config.offline:
+      self._add_offline(pathlib.Path(config.offline).expanduser())
     self.on_step = lambda: None  # Called after each step that counts.
     self.on_episode = lambda episode: None  # After each that counts.
+    self._told_short = False  # Whether an episode was told to be too short.
     self._broken = False  # Whether the present step ends a broken episode.
     self.driver = common.Driver(self.envs)
     self.driver.on_step(self._on_step)
@@ -62,6 +66,15 @@ class Collector:
     if saved:
       replay.keep(saved['loaded'])
     return replay
+
+  def _add_offline(self, directory):
+    if not directory.is_dir():
+      raise UsageError(f'--offline must be a folder, but is {directory}')
+    episodes, steps = self.replay.add_offline(
+        directory, {**self.obs_space, **self.act_space})
+    self._note(
+        f'{episodes} episodes of {directory}, {steps:,} agent steps, are '
+        'learned from as well; they count as no steps of this run.')
 
   @property
   def obs_space(self):
@@ -99,10 +112,20 @@ class Collector:
   def check(self):
     """Raises UsageError if there is nothing to train on."""
     if not self.replay.stats['loaded_episodes']:
+      longest = max(self.replay.short, default=0)
       raise UsageError(
           'No random episode is as long as replay.minlen '
-          f'({self._config.replay.minlen} agent steps): lower replay.minlen, '
-          'or raise time_limit.')
+          f'({self._config.replay.minlen} agent steps; the longest had '
+          f'{longest}): {self._lengthening()}')
+
+  def _lengthening(self):
+    # What makes episodes long enough for the replay.
+    config, ways = self._config, ['lower --replay.minlen']
+    if config.action_repeat > 1:
+      ways.append(f'lower --action_repeat {config.action_repeat}')
+    if config.time_limit:
+      ways.append(f'raise --time_limit {config.time_limit}')
+    return ' or '.join(ways)
 
   def collect(self, policy, steps):
     """Acts.
@@ -124,8 +147,15 @@ class Collector:
     self.on_step()
 
   def _on_episode(self, episode):
-    if not self._broken:
-      self.on_episode(episode)
+    if self._broken:
+      return
+    if len(self.replay.short) == 1 and not self._told_short:
+      self._told_short = True
+      self._note(
+          f'An episode of {self.replay.short[0]} agent steps is not learned '
+          'from, nor will others be that are shorter than replay.minlen '
+          f'({self._config.replay.minlen}): {self._lengthening()}.')
+    self.on_episode(episode)
 
   def state(self):
     """Describes the replay for a checkpoint.

@@ -8,6 +8,7 @@ import shutil
 import numpy as np
 
 from .. import upstream
+from ..errors import UsageError
 from ..runs import episode_files
 from ..runs import files
 
@@ -45,6 +46,8 @@ class SeededReplay(upstream.common.Replay):
         prioritize_ends.
     """
     self.unreadable: list[str] = []  # Files that were set aside.
+    self.short: list[int] = []  # Lengths of the episodes below minlen.
+    self._offline: dict = {}  # File -> episode, as upstream keeps its own.
     shutil.rmtree(
         directory / episode_files.UNFINISHED, ignore_errors=True)
     for path in sorted(directory.glob('*.npz')):
@@ -57,12 +60,18 @@ class SeededReplay(upstream.common.Replay):
   def add_episode(self, episode):
     """Stores a finished episode, in memory and on the disk.
 
+    One below `minlen` is only noted, in `short`.
+
     Args:
       episode: dict of lists or arrays [T + 1, ...].
 
     Raises:
       OSError: if it cannot be written; then no part of it is there.
     """
+    length = len(episode['action']) - 1
+    if length < self._minlen:
+      self.short.append(length)
+      return
     with _files_by(save=_save):
       super().add_episode(episode)
 
@@ -74,7 +83,7 @@ class SeededReplay(upstream.common.Replay):
       if episode is None:
         self._set_aside(path)
         continue
-      episodes[str(path)] = episode
+      episodes[str(path)] = as_collected(episode)
       steps += len(episode['action']) - 1
       if capacity and steps >= capacity:
         break
@@ -82,6 +91,45 @@ class SeededReplay(upstream.common.Replay):
       del episodes[path]
       self._set_aside(pathlib.Path(path))
     return dict(reversed(episodes.items()))
+
+  def add_offline(self, directory, spaces):
+    """Adds episodes that others made, for as long as the replay is open.
+
+    They are drawn like the run's own, but they are not copied to its folder,
+    count nowhere, and no capacity drops them.
+
+    Args:
+      directory: pathlib.Path of files *.npz in the format of the replay.
+      spaces: dict of gymnasium spaces, of observations and `action`. What
+        episodes have besides is left out.
+
+    Returns:
+      int, how many episodes; and int, their agent steps.
+
+    Raises:
+      UsageError: if one of them is no episode of this task.
+    """
+    for path in sorted(directory.glob('*.npz')):
+      episode = episode_files.read(path, named=False)
+      if episode is None:
+        raise UsageError(
+            f'{path} is no episode: expected finite arrays of the same length, '
+            f'{", ".join(episode_files.NEEDED)} and the observations')
+      self._offline[str(path)] = _fitting(as_collected(episode), spaces, path)
+    lengths = [len(x['action']) - 1 for x in self._offline.values()]
+    if not lengths or min(lengths) < self._minlen:
+      raise UsageError(
+          f'{directory} has no episodes (*.npz)' if not lengths else
+          f'{directory} has an episode of {min(lengths)} agent steps, but '
+          f'--replay.minlen is {self._minlen}: lower it')
+    self._complete_eps = {**self._offline, **self._episodes()}
+    return len(lengths), sum(lengths)
+
+  def _enforce_limit(self):
+    # The capacity is that of the run's own episodes.
+    self._complete_eps = self._episodes()
+    super()._enforce_limit()
+    self._complete_eps = {**self._offline, **self._complete_eps}
 
   def _set_aside(self, path):
     aside = files.quarantine(path, episode_files.UNREADABLE)
@@ -123,7 +171,9 @@ class SeededReplay(upstream.common.Replay):
     return [pathlib.Path(x).name for x in self._episodes()]
 
   def _episodes(self) -> dict:
-    return self._complete_eps
+    # The run's own.
+    return {k: v for k, v in self._complete_eps.items()
+            if k not in self._offline}
 
   def keep(self, names):
     """Puts the episodes in memory into a given order and drops all others.
@@ -135,8 +185,9 @@ class SeededReplay(upstream.common.Replay):
       names: list of str from `loaded`.
     """
     found = {pathlib.Path(k).name: (k, v) for k, v in self._episodes().items()}
-    self._complete_eps = dict(found[x] for x in names if x in found)
-    lengths = [len(x['action']) - 1 for x in self._complete_eps.values()]
+    kept = dict(found[x] for x in names if x in found)
+    self._complete_eps = {**self._offline, **kept}
+    lengths = [len(x['action']) - 1 for x in kept.values()]
     self._loaded_episodes, self._loaded_steps = len(lengths), sum(lengths)
 
   @property
@@ -147,6 +198,42 @@ class SeededReplay(upstream.common.Replay):
   @random_state.setter
   def random_state(self, state):
     set_random_state(self._random, state)
+
+
+def as_collected(episode):
+  """Brings an episode's observations to the form that collection gives them.
+
+  Episodes of earlier versions and of other people's making have scalars
+  without an axis of their own, and numbers of any type.
+
+  Args:
+    episode: dict of arrays [T + 1, ...].
+
+  Returns:
+    dict of arrays: observations are uint8 or float32 [T + 1, n] or more axes.
+  """
+  def collected(key, value):
+    if key in episode_files.NEEDED or key.startswith('log_'):
+      return value
+    value = value if value.dtype == np.uint8 else value.astype(np.float32)
+    return value[:, None] if value.ndim == 1 else value
+  return {k: collected(k, v) for k, v in episode.items()}
+
+
+def _fitting(episode, spaces, path):
+  # What the spaces have of an episode, in the replay's types.
+  for key, space in spaces.items():
+    if key not in episode or episode[key].shape[1:] != space.shape:
+      came = 'missing' if key not in episode else (
+          f'with shape {list(episode[key].shape[1:])}')
+      raise UsageError(
+          f'{path} is no episode of this task: {key} is {came}, expected '
+          f'[steps + 1, {", ".join(map(str, space.shape))}]')
+  if np.abs(episode['action']).max() > 1 + 1e-6:
+    raise UsageError(
+        f'{path} has actions beyond -1 and 1: expected those of the agent, '
+        "which are scaled to the environment's bounds")
+  return {k: upstream.common.replay.convert(episode[k]) for k in spaces}
 
 
 def step_bytes(obs_space, act_space):

@@ -49,8 +49,46 @@ def test_prefill_needs_a_whole_episode_however_few_its_steps(collect):
 def test_episodes_that_are_too_short_are_one_line(collect):
   collector = collect('--replay.minlen', '50', '--replay.maxlen', '50')
   collector.prefill(tiny.STEPS)
-  with pytest.raises(UsageError, match=r'No random episode .* \(50 agent ste'):
+  with pytest.raises(
+      UsageError, match=r'\(50 agent steps; the longest had 40\): lower --rep'):
     collector.check()
+
+
+def test_the_cause_of_short_episodes_is_told_once(collect):
+  notes = []
+  collector = collect(
+      '--replay.minlen', '15', '--replay.maxlen', '15', '--action_repeat', '4',
+      '--time_limit', '12', note=notes.append)
+  collector.prefill(tiny.STEPS)
+  told = [x for x in notes if 'not learned from' in x]
+  assert told == [
+      'An episode of 10 agent steps is not learned from, nor will others be '
+      'that are shorter than replay.minlen (15): lower --replay.minlen or '
+      'lower --action_repeat 4 or raise --time_limit 12.']
+
+
+def test_episodes_of_others_are_learned_from(collect, tmp_path):
+  length = 20
+  flags = {k: np.zeros(length + 1, bool)
+           for k in ('is_first', 'is_last', 'is_terminal')}
+  (tmp_path / 'mine').mkdir()
+  np.savez(
+      tmp_path / 'mine' / 'demonstration.npz', **flags,
+      action=np.zeros((length + 1, 1)), reward=np.full(length + 1, 99.0),
+      vector=np.zeros((length + 1, 4)))
+  notes = []
+  collector = collect('--offline', str(tmp_path / 'mine'), note=notes.append)
+  assert '1 episodes' in notes[-1] and 'no steps of this run' in notes[-1]
+  assert collector.replay.stats['total_steps'] == 0
+  collector.prefill(tiny.STEPS)
+  batch = next(collector.replay.batches(50, 8))
+  assert (batch['reward'] == 99).any() and (batch['reward'] < 2).any()
+  state = json.loads(json.dumps(collector.state()))
+  assert len(state['loaded']) == 2
+  again = collect('--offline', str(tmp_path / 'mine'), saved=state)
+  assert again.state() == state
+  with pytest.raises(UsageError, match='--offline must be a folder'):
+    collect('--offline', str(tmp_path / 'nothing'))
 
 
 def test_every_step_and_every_episode_is_told(collect):

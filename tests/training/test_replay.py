@@ -6,6 +6,7 @@ import gymnasium
 import numpy as np
 import pytest
 
+from dreamer_idm.errors import UsageError
 from dreamer_idm.runs import episode_files
 from dreamer_idm.training import replay as replay_lib
 
@@ -190,3 +191,89 @@ def test_memory_of_a_step_is_what_the_arrays_take(replay):
       'vector': box(-1, 1, (5,), np.float64), 'is_last': box(0, 1, (), bool)}
   assert replay_lib.step_bytes(
       spaces, {'action': box(-1, 1, (2,))}) == 192 + 4 + 20 + 1 + 8
+
+
+# Episodes that others made.
+
+SPACES = {
+    'action': gymnasium.spaces.Box(-1, 1, (2,)),
+    'height': gymnasium.spaces.Box(-1, 1, (1,)),
+    'reward': gymnasium.spaces.Box(-1, 1, ()),
+    **{x: gymnasium.spaces.Box(0, 1, (), bool)
+       for x in ('is_first', 'is_last', 'is_terminal')}}
+
+
+def offline(folder, name='mine.npz', **changes):
+  folder.mkdir(exist_ok=True)
+  values = {
+      **episode(9, 1000), 'height': np.arange(10.0), 'text': np.zeros(10),
+      **changes}
+  np.savez(folder / name, **{k: v for k, v in values.items() if v is not None})
+  return folder
+
+
+@pytest.fixture
+def heights(tmp_path):
+  opened = replay_lib.SeededReplay(
+      tmp_path / 'own', 0, minlen=4, maxlen=4, capacity=40)
+  for value in (0, 100):
+    opened.add_episode({
+        **episode(20, value), 'height': np.ones((21, 1), np.float32)})
+  return opened
+
+
+def test_offline_episodes_are_drawn_but_count_nowhere(heights, tmp_path):
+  before = heights.stats, heights.loaded
+  assert heights.add_offline(offline(tmp_path / 'x'), SPACES) == (1, 9)
+  assert (heights.stats, heights.loaded) == before
+  batch = next(heights.batches(60, 4))
+  theirs = batch['reward'][:, 0] >= 1000
+  assert 0 < theirs.sum() < 60
+  assert set(batch) == set(SPACES)
+  assert batch['height'].shape == (60, 4, 1)
+  assert batch['height'].dtype == np.float32
+  for value in range(5):  # Which the capacity bounds, but not theirs.
+    heights.add_episode({
+        **episode(20, value), 'height': np.ones((21, 1), np.float32)})
+  assert heights.stats['loaded_steps'] == 40
+  assert (next(heights.batches(60, 4))['reward'] >= 1000).any()
+  heights.keep(heights.loaded[:1])
+  assert heights.stats['loaded_steps'] == 20
+  assert (next(heights.batches(60, 4))['reward'] >= 1000).any()
+  assert not list(heights._directory.glob('mine*'))
+
+
+@pytest.mark.parametrize('changes, message', [
+    ({'reward': None}, 'is no episode: expected'),
+    ({'action': np.full((10, 2), np.nan)}, 'is no episode: expected'),
+    ({'height': None}, r'height is missing, expected \[steps \+ 1, 1\]'),
+    ({'action': np.zeros((10, 3))}, r'action is with shape \[3\], expected'),
+    ({'action': np.full((10, 2), 1.5)}, 'actions beyond -1 and 1')])
+def test_offline_episodes_of_another_kind_are_one_line(
+    heights, tmp_path, changes, message):
+  with pytest.raises(UsageError, match=f'mine.npz.*{message}'):
+    heights.add_offline(offline(tmp_path / 'x', **changes), SPACES)
+
+
+def test_offline_folders_without_use_are_one_line(heights, tmp_path):
+  with pytest.raises(UsageError, match='no episodes'):
+    heights.add_offline(tmp_path, SPACES)
+  short = {**episode(2), 'height': np.zeros(3)}
+  with pytest.raises(UsageError, match='of 2 agent steps.*minlen is 4'):
+    heights.add_offline(offline(tmp_path / 'x', **{
+        k: v[:3] for k, v in short.items()}, text=None), SPACES)
+
+
+def test_scalars_of_earlier_versions_go_with_those_of_today(heights, tmp_path):
+  path = replay_lib.names(tmp_path / 'own')[0]
+  old = {**episode(20), 'height': np.ones(21), 'log_x': np.zeros(21)}
+  np.savez(tmp_path / 'own' / path, **old)
+  opened = replay_lib.SeededReplay(tmp_path / 'own', 0, minlen=4, maxlen=4)
+  assert not opened.unreadable and len(opened.loaded) == 2
+  assert next(opened.batches(50, 4))['height'].dtype == np.float32
+
+
+def test_episodes_that_are_too_short_are_noted_without_a_word(replay, capsys):
+  replay.add_episode(episode(3))
+  assert replay.short == [3] and replay.stats['total_episodes'] == 3
+  assert capsys.readouterr() == ('', '')
