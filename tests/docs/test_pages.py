@@ -159,6 +159,37 @@ def test_commands_are_understood(page):
 
 
 @functools.cache
+def _flags():
+  """Lists the flags of all commands but `train`, and of the benches."""
+  # The last one stands for any of them.
+  found = {'--help', '--version', '--configs', '--no-deps', '--', '--key'}
+  for name, (module, _) in commands.COMMANDS.items():
+    if name != 'train':
+      parser = argparse.ArgumentParser()
+      importlib.import_module(f'dreamer_idm.{module}').add_arguments(parser)
+      found |= set(parser._option_string_actions)
+  for bench in ROOT.glob('bench/*.py'):
+    found |= set(re.findall(r"'(--[\w-]+)'", bench.read_text('utf-8')))
+  return found
+
+
+@pages
+def test_keys_that_are_named_exist(page):
+  if page.name == 'CHANGELOG.md':
+    return  # It names what was there before, too.
+  keys = set(config_lib.defaults().flat)
+  sections = {x.split('.')[0] for x in keys if '.' in x}
+  for span in _spans(page):
+    flag = re.match(r'--[\w.*-]*', span)
+    if flag and flag[0] not in _flags():
+      pattern = flag[0][2:].replace('.', r'\.').replace('*', '.*')
+      assert any(re.fullmatch(pattern, x) for x in keys), f'{page}: {span}'
+    elif re.fullmatch(r'\w+(\.\w+)+', span) and (
+        span.split('.')[0] in sections):
+      assert span in keys, f'{page}: {span}'
+
+
+@functools.cache
 def _source():
   """Returns all code that a page may name: ours and upstream's."""
   places = (*(ROOT / x for x in ('dreamer_idm', 'patches', 'tests')),
