@@ -48,7 +48,8 @@ def write(arguments, results):
   """
   if arguments.json:
     settings = {
-        k: v for k, v in vars(arguments).items() if k not in ('json',)}
+        k: v for k, v in vars(arguments).items()
+        if not isinstance(v, pathlib.Path)}
     arguments.json.write_text(json.dumps({
         **settings, 'cores': os.cpu_count(), 'load': os.getloadavg(),
         'matrix_product': matmul.measure(arguments.threads),

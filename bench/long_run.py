@@ -3,24 +3,23 @@
   python bench/long_run.py --steps 200000
 
 A real run.py process with tiny networks on Gymnasium's pendulum, from vectors;
-it is watched from outside through /proc, so Linux only.
+it is watched from outside.
 """
 
-import argparse
-import json
-import os
 import pathlib
 import subprocess
 import sys
 import tempfile
 import time
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
+import harness
+import psutil
+
 FLAGS = [
     '--configs', 'cpu_proprio', 'idm', '--task', 'gym_Pendulum-v1',
     '--action_repeat', '1', '--train_every', '50', '--prefill', '1000',
     '--eval_every', '10000', '--eval_eps', '1', '--log_every', '1000',
-    '--replay.capacity', '5000', '--threads', '1',
+    '--replay.capacity', '5000',
     r'--(encoder|decoder)\.mlp_layers', '8', r'--.*\.units', '8',
     '--rssm.deter', '8', '--rssm.hidden', '8', '--rssm.stoch', '4',
     '--dataset.batch', '4', '--imag_horizon', '3']
@@ -36,35 +35,16 @@ def look(pid):
     dict of numbers: memory in MB, files, threads; None if it has ended.
   """
   found = {'memory': 0.0, 'files': 0, 'threads': 0}
-  children = subprocess.run(
-      ['pgrep', '-P', str(pid)], capture_output=True, text=True, check=False)
-  for number in [pid, *map(int, children.stdout.split())]:
-    folder = pathlib.Path('/proc') / str(number)
-    try:
-      pages = int((folder / 'statm').read_text().split()[1])
-      found['memory'] += pages * os.sysconf('SC_PAGE_SIZE') / 1e6
-      found['files'] += len(os.listdir(folder / 'fd'))
-      found['threads'] += len(os.listdir(folder / 'task'))
-    except OSError:
-      if number == pid:
-        return None
-  return found
-
-
-def steps_done(logdir):
-  """Reads the latest logged step of a run.
-
-  Args:
-    logdir: pathlib.Path.
-
-  Returns:
-    int, 0 if there is none yet.
-  """
   try:
-    lines = (logdir / 'metrics.jsonl').read_text().splitlines()
-    return json.loads(lines[-1])['step']
-  except (OSError, IndexError, ValueError):
-    return 0
+    main = psutil.Process(pid)
+    for process in (main, *main.children()):
+      with process.oneshot():
+        found['memory'] += process.memory_info().rss / 1e6
+        found['files'] += process.num_fds()
+        found['threads'] += process.num_threads()
+  except psutil.Error:
+    return None
+  return found
 
 
 def watch(process, logdir, every):
@@ -78,9 +58,11 @@ def watch(process, logdir, every):
   Returns:
     list of dicts of numbers: time in s, step, memory in MB, files, threads.
   """
+  from dreamer_idm.runs import metrics_file
   began, rows = time.time(), []
   while process.poll() is None:
-    found, step = look(process.pid), steps_done(logdir)
+    found = look(process.pid)
+    step = next((x['step'] for x in metrics_file.read(logdir)[-1:]), 0)
     if found and step:
       rows.append({'time': time.time() - began, 'step': step, **found})
     time.sleep(every)
@@ -135,18 +117,19 @@ def slope(rows, key):
 
 
 def main():
-  parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+  parser = harness.parser(__doc__)
   parser.add_argument('--steps', type=int, default=200000)
-  parser.add_argument('--every', type=float, default=2.0)
-  parser.add_argument('--png', type=pathlib.Path)
-  parser.add_argument('--json', type=pathlib.Path)
+  parser.add_argument(
+      '--every', type=float, default=2.0, help='seconds between two looks')
+  parser.add_argument('--png', type=pathlib.Path, help='file for the figure')
   arguments = parser.parse_args()
   with tempfile.TemporaryDirectory() as folder:
     logdir = pathlib.Path(folder) / 'run'
     with open(pathlib.Path(folder) / 'output', 'w') as output:
       process = subprocess.Popen(
-          [sys.executable, str(ROOT / 'run.py'), *FLAGS, '--steps',
-           str(arguments.steps), '--logdir', str(logdir)], cwd=ROOT,
+          [sys.executable, str(harness.ROOT / 'run.py'), *FLAGS, '--threads',
+           str(arguments.threads or 1), *arguments.flags, '--steps',
+           str(arguments.steps), '--logdir', str(logdir)], cwd=harness.ROOT,
           stdout=output, stderr=subprocess.STDOUT)
       rows = watch(process, logdir, arguments.every)
     if process.returncode:
@@ -158,8 +141,7 @@ def main():
         f'the end, {slope(rows, key):+.2f} per 100,000 steps')
   if arguments.png:
     draw(rows, arguments.png)
-  if arguments.json:
-    arguments.json.write_text(json.dumps(rows))
+  harness.write(arguments, rows)
 
 
 if __name__ == '__main__':

@@ -1,24 +1,20 @@
 """Where the time of a training goes, and how many env steps a second it does.
 
-  python bench/loop.py --configs cpu
+  python bench/loop.py -- --configs cpu
 
-Takes the command line of run.py. The run is a real one, in a temporary folder,
-of two periods of `eval_every`; its parts are timed from outside, over the
-second period: from the end of one evaluation to the end of the next. A part
-within another counts as itself alone, but for what an evaluation does.
+The run is a real one, in a temporary folder, of two periods of `eval_every`;
+its parts are timed over the second period: from the end of one evaluation to
+the end of the next. A part within another counts as itself alone, except that
+the parts of an evaluation are kept apart.
 """
 
-import argparse
 import collections
 import contextlib
-import json
 import pathlib
-import sys
 import tempfile
 import time
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+import harness
 
 
 class Clock:
@@ -59,93 +55,96 @@ class Clock:
     self.seconds[self._name] += now - self._since
     self._name, self._since = name, now
 
-  def wrap(self, owner, name, part):
-    """Times every call of a method.
+  def timed(self, function, part):
+    """Makes a function whose calls are timed.
 
     Args:
-      owner: object that has the method.
-      name: str, the method.
+      function: callable; if it returns a callable, a promise or a policy, the
+        calls of that count as well.
       part: str.
-    """
-    function = getattr(owner, name)
 
-    def timed(*args, **kwargs):
+    Returns:
+      function.
+    """
+    def call(*args, **kwargs):
       with self.part(part):
         result = function(*args, **kwargs)
-      if callable(result):  # An environment's promise.
-        promise = result
+      return self.timed(result, part) if callable(result) else result
+    return call
 
-        def result():
-          with self.part(part):
-            return promise()
-      return result
+  def wrap(self, owner, part, *names):
+    """Times every call of some methods.
 
-    setattr(owner, name, timed)
+    Args:
+      owner: object or class that has them.
+      part: str.
+      *names: str, the methods.
+    """
+    for name in names:
+      setattr(owner, name, self.timed(getattr(owner, name), part))
 
 
-def instrument(training, config, clock):
+def instrument(training, every, clock):
   """Times the parts of a run.
 
   Args:
     training: loop.Training before its `run`.
-    config: its Config.
-    clock: Clock, started anew at the end of the second evaluation.
+    every: int, its `eval_every`.
+    clock: Clock, started again at the end of the second evaluation.
   """
   from dreamer_idm.evaluation import rollout
-  collector, folder = training.collector, training.folder
-  clock.wrap(rollout, 'evaluate', 'evaluation')
-  for env in (*collector.envs, *training.evaluator.envs.values()):
-    clock.wrap(env, 'step', 'environment')
-    clock.wrap(env, 'reset', 'environment')
-  clock.wrap(collector.replay, 'add_step', 'replay')
-  clock.wrap(training.progress, 'tick', 'logging')
-  for name in ('write', 'report', 'curve', 'update', 'evaluation', 'episode'):
-    clock.wrap(folder.log, name, 'logging')
-  build, evaluate = training._build, training._evaluate
+  from dreamer_idm.training import learner
+  clock.wrap(training.evaluator, 'evaluation', 'evaluate')
+  for env in (*training.collector.envs, *training.evaluator.envs.values()):
+    clock.wrap(env, 'environment', 'step', 'reset')
+  clock.wrap(training.collector.replay, 'replay', 'add_step')
+  clock.wrap(training.progress, 'logging', 'tick')
+  clock.wrap(
+      training.folder.log, 'logging', 'write', 'report', 'curve', 'update',
+      'evaluation', 'episode')
+  clock.wrap(rollout, 'policy', 'act')
+  clock.wrap(learner.Learner, 'update', 'update')
+  clock.wrap(learner.Learner, 'logging', 'report')
+  batches = training.collector.replay.batches
 
-  def timed_build():
-    build()
-    learner = training.learner
-    clock.wrap(learner.agent, 'policy', 'policy')
-    clock.wrap(learner, 'report', 'logging')
-    draw = learner.batches.__next__
-
-    def drawn():
+  def timed_batches(*args):
+    drawn = batches(*args)
+    while True:
       with clock.part('batch'):
-        return draw()
+        batch = next(drawn)
+      yield batch
 
-    learner.batches = iter(drawn, None)
-    clock.wrap(learner, 'update', 'update')
-    clock.wrap(training, 'checkpoint', 'checkpoint')
+  training.collector.replay.batches = timed_batches
+  save = clock.timed(training.checkpoint, 'checkpoint')
 
-  def timed_evaluate():
-    evaluate()
-    if int(training.step) == config.eval_every:
+  def checkpoint(score=None):
+    save(score)
+    if int(training.step) == every:
       clock.start()
 
-  training._build, training._evaluate = timed_build, timed_evaluate
+  training.checkpoint = checkpoint
 
 
 def main():
-  parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-  parser.add_argument('--json', type=pathlib.Path)
-  arguments, flags = parser.parse_known_args()
+  parser = harness.parser(__doc__)
+  arguments = parser.parse_args()
   import dreamer_idm  # noqa: F401, comes before TensorFlow
   from dreamer_idm.agent import tf_setup
   from dreamer_idm.config import load as config_lib
   from dreamer_idm.envs import environments
   from dreamer_idm.envs import rendering
-  config = config_lib.load(flags)
+  config = config_lib.load(arguments.flags)
   with tempfile.TemporaryDirectory() as folder:
     config = config.update({
         'logdir': folder, 'steps': 2 * config.eval_every})
     rendering.choose_backend(environments.renders(config))
     gpus = tf_setup.configure(
-        config.precision, config.threads, config.jit, config.fast)
+        config.precision, arguments.threads or config.threads, config.jit,
+        config.fast)
     from dreamer_idm.training import loop
     clock = Clock()
     training = loop.Training(config, pathlib.Path(folder), gpus)
-    instrument(training, config, clock)
+    instrument(training, config.eval_every, clock)
     try:
       training.run()
     finally:
@@ -153,13 +152,11 @@ def main():
   total = clock.stop()
   speed = config.eval_every * config.action_repeat / total
   print(f'{speed:.1f} env steps per second over {total:.0f} s')
-  print('| part | seconds | share |\n|---|---|---|')
+  print('| part | seconds | fraction |\n|---|---|---|')
   for name, seconds in clock.seconds.most_common():
     print(f'| {name} | {seconds:.1f} | {seconds / total:.1%} |')
-  if arguments.json:
-    arguments.json.write_text(json.dumps({
-        'flags': flags, 'env_steps_per_second': speed,
-        'seconds': dict(clock.seconds)}, indent=1))
+  harness.write(arguments, {
+      'env_steps_per_second': speed, 'seconds': dict(clock.seconds)})
 
 
 if __name__ == '__main__':
