@@ -10,6 +10,7 @@ import time
 import traceback
 
 import matmul
+import psutil
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
@@ -91,7 +92,8 @@ class Process:
     self._process.start()
     theirs.close()
     self._receive()
-    self.ready = time.perf_counter() - began  # Seconds from its start.
+    self.ready = {  # From the process's start, as in `timed`.
+        'seconds': time.perf_counter() - began, 'cpu': self._cpu()}
 
   def call(self, method, *args):
     """Calls a method of the object.
@@ -114,6 +116,11 @@ class Process:
     """
     status = pathlib.Path(f'/proc/{self._process.pid}/status').read_text()
     return int(status.split('VmHWM:')[1].split()[0]) / 1e6
+
+  def _cpu(self):
+    """Returns the seconds of all cores that the process has used."""
+    times = psutil.Process(self._process.pid).cpu_times()
+    return times.user + times.system
 
   def close(self):
     """Ends the process."""
@@ -176,33 +183,28 @@ def timed(function):
       'cpu': time.process_time() - used}
 
 
-def turns(processes, method, rounds):
-  """Lets processes take turns, the first before each of the others.
+def turns(reference, other, method, rounds):
+  """Lets two processes take turns.
 
   Whatever else the machine does then meets both turns of a pair, so that
   their ratio is the number to trust.
 
   Args:
-    processes: dict of name -> Process.
+    reference: Process.
+    other: Process.
     method: str, returns what `timed` does.
     rounds: int.
 
   Returns:
-    dict of name -> dict of lists of floats: `seconds`, `cpu`, and the ratios
-    to the first one's turn before, `ratio` and `cpu_ratio`.
+    two dicts of lists of floats: `seconds` and `cpu` of either, the second
+    with its ratios to the first one's turn before, `ratio` and `cpu_ratio`.
   """
-  keys = {'seconds': 'ratio', 'cpu': 'cpu_ratio'}
-  names = (*keys, *keys.values())
-  found = {x: {y: [] for y in names} for x in processes}
-  reference, *others = processes
+  one = {'seconds': [], 'cpu': []}
+  two = {'seconds': [], 'cpu': [], 'ratio': [], 'cpu_ratio': []}
   for _ in range(rounds):
-    for name in others or [reference]:
-      before = processes[reference].call(method)
-      now = processes[name].call(method)
-      for key, ratio in keys.items():
-        found[reference][key].append(before[key])
-        found[reference][ratio].append(1.0)
-        if name != reference:
-          found[name][key].append(now[key])
-          found[name][ratio].append(now[key] / before[key])
-  return found
+    before, now = reference.call(method), other.call(method)
+    for key, ratio in (('seconds', 'ratio'), ('cpu', 'cpu_ratio')):
+      one[key].append(before[key])
+      two[key].append(now[key])
+      two[ratio].append(now[key] / before[key])
+  return one, two

@@ -2,7 +2,8 @@
 
   python bench/ideas.py --size half
 
-Each variant is a process of its own, and they take turns, as in update.py.
+Each variant is a process of its own and takes turns with `none`, as in
+update.py.
 """
 
 import harness
@@ -36,11 +37,10 @@ def main():
   parser.add_argument('--size', choices=update.SIZES, default='half')
   parser.add_argument('--method', default='vanilla')
   arguments = parser.parse_args()
-  processes = {
-      x: harness.Process(
-          Variant, arguments.size, arguments.method, x, arguments.flags,
-          threads=arguments.threads) for x in VARIANTS}
-  results = update.measure(processes, arguments.rounds)
+  results = update.measure(
+      lambda name: harness.Process(
+          Variant, arguments.size, arguments.method, name, arguments.flags,
+          threads=arguments.threads), VARIANTS, arguments.rounds)
   print(update.table(results))
   harness.write(arguments, results)
 

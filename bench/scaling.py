@@ -34,10 +34,11 @@ def row(points, arguments):
   Returns:
     dict of the flag's value -> dict of `update.measure`.
   """
-  return update.measure({
-      flags[1]: harness.Process(
-          update.Bench, arguments.size, 'idm', [*flags, *arguments.flags],
-          threads=arguments.threads) for flags in points}, arguments.rounds)
+  flags = {x[1]: [*x, *arguments.flags] for x in points}
+  return update.measure(
+      lambda value: harness.Process(
+          update.Bench, arguments.size, 'idm', flags[value],
+          threads=arguments.threads), list(flags), arguments.rounds)
 
 
 class Replay:

@@ -2,10 +2,10 @@
 
   python bench/update.py --size half
 
-Every agent gets the same random batch, and they take turns, the first of
-`--methods` before each of the others: the ratios of such pairs are what
-counts, for whatever else the machine does meets both. (In one process agents
-slow each other down, and not alike.) `upstream` is dreamerv2's vanilla agent
+Every agent gets the same random batch, and the first of `--methods` takes
+turns with each of the others: the ratios of such pairs are what counts, for
+whatever else the machine does meets both. (In one process agents slow each
+other down, and not alike.) `upstream` is dreamerv2's vanilla agent
 as published, patched only to run; all others run with this project's faster
 bodies, `vanilla` being the A/B's Dreamer. Also measured, for each alone: the
 time from the start of its process to the end of its first update, and the
@@ -158,40 +158,51 @@ def table(results):
   reference = next(iter(results.values()))
   lines = [
       '| agent | update, ms (quartiles) | ratio (quartiles) | ratio of CPU '
-      'time | first update, s | ratio | peak memory, GB |',
-      '|---|---|---|---|---|---|---|']
+      'time | first update, s | CPU time, s | ratio of CPU time | peak memory, '
+      'GB |', '|---|---|---|---|---|---|---|---|']
   for name, x in results.items():
+    first, cpu = x['first_update'], reference['first_update']['cpu']
     lines.append(
         f'| {name} | {harness.quartiles(x["seconds"], 1e3)} | '
         f'{harness.quartiles(x["ratio"], digits=2)} | '
         f'{harness.quartiles(x["cpu_ratio"], digits=2)} | '
-        f'{x["first_update"]:.1f} | '
-        f'{x["first_update"] / reference["first_update"]:.2f} | '
-        f'{x["peak_memory"]:.1f} |')
+        f'{first["seconds"]:.1f} | {first["cpu"]:.1f} | '
+        f'{first["cpu"] / cpu:.2f} | {x["peak_memory"]:.1f} |')
   return '\n'.join(lines)
 
 
-def measure(processes, rounds):
-  """Lets agents take turns.
+def measure(start, names, rounds):
+  """Lets the first agent take turns with each of the others.
+
+  No more than two of them are in memory at a time.
 
   Args:
-    processes: dict of name -> harness.Process of a Bench, the reference first.
-    rounds: int, of pairs that count.
+    start: function of a name that starts the harness.Process of its Bench.
+    names: list of str, the reference first.
+    rounds: int, pairs of updates with each of the others.
 
   Returns:
-    dict of name -> dict of `harness.turns` with `first_update`, seconds from
-    the process's start, and `peak_memory`, GB.
+    dict of name -> dict: lists `seconds`, `cpu`, `ratio` and `cpu_ratio`, see
+    `harness.turns`; `first_update`, `seconds` and `cpu` from the process's
+    start to its end; `peak_memory`, GB.
   """
-  memory = {}
-  for name, process in processes.items():
+  reference, found = None, {}
+  for name in names:
+    process = start(name)
     process.call('first_update')  # Upstream's traces once more.
-    memory[name] = process.peak_memory()
+    found[name] = {
+        'first_update': process.ready, 'peak_memory': process.peak_memory()}
     process.call('update')
-  found = harness.turns(processes, 'update', rounds)
-  for name, process in processes.items():
-    found[name].update(
-        first_update=process.ready, peak_memory=memory[name])
-    process.close()
+    if reference is None:
+      reference = process
+      found[name].update(seconds=[], cpu=[], ratio=[1.0], cpu_ratio=[1.0])
+    else:
+      one, two = harness.turns(reference, process, 'update', rounds)
+      for key, values in one.items():
+        found[names[0]][key] += values
+      found[name].update(two)
+      process.close()
+  reference.close()
   return found
 
 
@@ -200,14 +211,14 @@ def main():
   parser.add_argument('--size', choices=SIZES, default='half')
   parser.add_argument(
       '--methods', nargs='+', default=METHODS, metavar='METHOD',
-      help=f'of {", ".join(METHODS)}, or other presets')
+      help=f'two or more of {", ".join(METHODS)}, or other presets')
   arguments = parser.parse_args()
-  processes = {}
-  for name in arguments.methods:
-    processes[name] = harness.Process(
-        Bench, arguments.size, name, arguments.flags,
-        threads=arguments.threads)
-  results = measure(processes, arguments.rounds)
+  if len(arguments.methods) < 2:
+    parser.error('--methods: a reference and at least one other are needed')
+  results = measure(
+      lambda name: harness.Process(
+          Bench, arguments.size, name, arguments.flags,
+          threads=arguments.threads), arguments.methods, arguments.rounds)
   print(table(results))
   harness.write(arguments, results)
 

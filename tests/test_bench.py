@@ -23,7 +23,8 @@ def bench(name, path, *argv):
 
 
 def test_a_command_in_matrix_products(tmp_path):
-  out, found = bench('matmul', tmp_path / 'json', '--', sys.executable, '-c', '')
+  out, found = bench(
+      'matmul', tmp_path / 'json', '--', sys.executable, '-c', '')
   assert 'times the median of 2 matrix products' in out
   assert found['ratio'] > 0 and found['code'] == 0
 
@@ -35,11 +36,11 @@ def test_updates_take_turns(tmp_path):
       'upstream', 'vanilla', 'idm', '--rounds', '2', '--', *TINY)
   results = found['results']
   assert list(results) == ['upstream', 'vanilla', 'idm']
-  assert [len(results[x]['ratio']) for x in results] == [4, 2, 2]
+  assert [len(results[x]['ratio']) for x in results] == [1, 2, 2]
   for x in results.values():
-    assert x['first_update'] > max(x['seconds']) > 0
+    assert x['first_update']['seconds'] > max(x['seconds']) > 0
     assert 0.1 < x['peak_memory'] < 10
-  assert out.count('\n') == 5 and found['matrix_product']['gflops'] > 0
+  assert len(out.splitlines()) == 5 and found['matrix_product']['gflops'] > 0
 
 
 @pytest.mark.slow
@@ -60,6 +61,6 @@ def test_the_others(tmp_path, name, argv, words):
 
 def test_an_error_in_a_process_is_shown(tmp_path):
   done = subprocess.run(
-      [sys.executable, ROOT / 'bench' / 'update.py', '--methods', 'nonsense'],
-      capture_output=True, text=True, timeout=300, check=False)
+      [sys.executable, ROOT / 'bench' / 'update.py', '--methods', 'nonsense',
+       'vanilla'], capture_output=True, text=True, timeout=300, check=False)
   assert done.returncode == 1 and "preset 'nonsense'" in done.stderr
