@@ -63,7 +63,7 @@ TEXTS = {
     r'.*\.norm': 'normalisation of hidden layers',
     r'.*\.dist': 'distribution of its output',
     r'.*\.min_std': 'smallest standard deviation',
-    r'loss_scales\.proprio': 'no loss has this name: no effect',
+    r'loss_scales\.proprio': 'nothing: no loss has this name',
     r'loss_scales\.(\w+)': 'weight of the \\1 loss in the world model\'s',
     r'kl\.free': 'nats below which the KL is not reduced',
     r'kl\.forward': 'swap the two distributions of the KL',
@@ -85,7 +85,7 @@ TEXTS = {
     'actor_ent': "weight of the policy's entropy",
     'slow_target': 'returns from a slow copy of the critic',
     'slow_target_update': 'updates between two copies',
-    'slow_baseline': "read nowhere in dreamerv2's code: no effect",
+    'slow_baseline': "nothing: dreamerv2 reads it nowhere",
     r'(expl_)?reward_norm\.momentum':
         'of the running mean of the rewards\' size; 1: no normalisation',
     r'(expl_)?reward_norm\.scale': 'size that rewards are normalised to',
