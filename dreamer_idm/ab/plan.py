@@ -106,3 +106,7 @@ def _check_method(config, method, presets):
         f'--methods {method}: with the presets {" ".join(presets)} the '
         f'method is {config.method}. --methods takes dreamer or presets that '
         'name a method, such as idm; --configs what all of them share')
+  if not config.eval_eps:
+    raise UsageError(
+        '--eval_eps 0 evaluates nothing, and a comparison is one of '
+        'evaluations')

@@ -24,8 +24,9 @@ class Evaluator:
       UsageError: see `environments.make_envs`.
     """
     self._config, self.evaluated = config, evaluated
-    perturbations: dict = {'eval': None}
-    if config.rotate.degrees and environments.reads_images(config, obs_space):
+    # Without evaluations there is no second environment: a robot is but one.
+    perturbations: dict = {'eval': None} if config.eval_eps else {}
+    if perturbations and config.rotate.degrees and environments.reads_images(config, obs_space):
       perturbations['eval_rotated'] = {
           'kind': 'rotation', 'strength': config.rotate.degrees,
           'per': config.rotate.per, 'fill': config.rotate.fill}
@@ -62,7 +63,8 @@ class Evaluator:
       tick: function of a str, what is going on; called at each step.
 
     Returns:
-      dict of `eval` and, with rotation, `eval_rotated` -> Evaluation.
+      dict of `eval` and, with rotation, `eval_rotated` -> Evaluation; empty
+      if `eval_eps` is 0.
     """
     results = {}
     for name, env in self.envs.items():

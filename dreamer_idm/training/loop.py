@@ -100,6 +100,7 @@ class Training:
         config, self.collector.obs_space, seed + 1000,
         saved.get('evaluated') if saved else None, note)
     self.learner: Any = None  # From `_build` on.
+    self._returns: list[float] = []  # Of episodes since the last evaluation.
 
   @property
   def env_step(self):
@@ -238,6 +239,7 @@ class Training:
   def _on_episode(self, episode):
     score = self.folder.log.episode(episode, self.collector.replay.stats)
     self.progress.tick(train_return=score)
+    self._returns.append(float(score))
 
   def _write_log(self, fps=False):
     failures = self.collector.restarts + self.evaluator.restarts
@@ -252,15 +254,19 @@ class Training:
       log.evaluation(name, result)
     log.report(self.learner.report())
     scores = {k: x.returns.mean() for k, x in results.items()}
+    if not results and self._returns:  # What the best checkpoint goes by then.
+      scores['train'] = sum(self._returns) / len(self._returns)
+    self._returns.clear()
     with signals.held():
       self._write_log()
       log.curve()
       self.evaluator.evaluated = int(self.step)
-      self.checkpoint(scores['eval'])
+      self.checkpoint(scores.get('eval', scores.get('train')))
     gc.collect()  # Figures are cycles, of 2.5 MB that would pile up.
     self.progress.tick(**scores)
-    self.progress.note(f'Env step {self.env_step:,}: ' + ', '.join(
-        f'{k.replace("_", " ")} return {v:.0f}' for k, v in scores.items()))
+    self.progress.note(f'Env step {self.env_step:,}: ' + (', '.join(
+        f'{k.replace("_", " ")} return {v:.0f}' for k, v in scores.items())
+        or 'no episode has ended since the last checkpoint.'))
 
   def checkpoint(self, score=None):
     """Writes a checkpoint.

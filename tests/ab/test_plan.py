@@ -73,6 +73,7 @@ def test_folders_are_those_that_run_py_would_choose(tmp_path, monkeypatch):
     (['--seeds', '0', '-1'], '--seed must be 0 to 2147483647, but is -1'),
     (['--', '--stesp', '7'], 'did you mean --steps'),
     (['--', '--steps', 'many'], '--steps expects'),
+    (['--', '--eval_eps', '0'], 'evaluates nothing'),
 ])
 def test_mistakes_are_found_before_anything_starts(tmp_path, words, message):
   words = [*([] if '--tasks' in words else ['--tasks', TASKS[0]]), *words]

@@ -238,7 +238,7 @@ def test_line_breaks_do_not_reach_the_message():
     ('threads', [-1]),
     ('batch_multiplier', [0]),
     ('checkpoints', [0]),
-    ('eval_eps', [0]),
+    ('eval_eps', [-1]),
     ('rotate.degrees', [-1, 181, 'nan', 'inf']),
     ('rotate.per', ['step']),
     ('rotate.fill', ['black']),

@@ -43,6 +43,14 @@ def test_vectors_are_not_rotated(opened):
   assert list(opened().envs) == ['eval']
 
 
+def test_without_evaluations_there_is_no_environment(opened, monkeypatch):
+  monkeypatch.setattr(
+      ledger.Ledger, '__init__', lambda self: pytest.fail('it was made'))
+  found = opened('--eval_eps', '0', '--task', 'gym_bench.ledger:Ledger-v0')
+  assert found.envs == {} and found.evaluate(None) == {}
+  assert found.restarts == 0 and found.due(100)
+
+
 def test_a_broken_episode_does_not_count(opened, monkeypatch):
   monkeypatch.setenv('LEDGER_FAULT', f'raise:{ledger.LENGTH + 10}')
   monkeypatch.setattr(ledger.Ledger, 'steps', itertools.count(1))

@@ -3,6 +3,7 @@
 import os
 import signal
 
+import gymnasium
 import numpy as np
 import pytest
 import tiny
@@ -11,6 +12,7 @@ from bench import ledger
 from dreamer_idm import upstream
 from dreamer_idm.envs import gymnasium_env
 from dreamer_idm.errors import TrainingError
+from dreamer_idm.errors import UsageError
 from dreamer_idm.training import restarts
 
 
@@ -142,3 +144,93 @@ def test_values_that_are_not_finite_are_named(start, value):
   collector.envs[0]._env.reset = lambda: {'vector': np.array([1.0, -np.inf])}
   with pytest.raises(TrainingError, match='the observation vector of'):
     collector.envs[0].reset()
+
+
+# Mistakes in somebody's own environment, and episodes without an end.
+
+
+class Own(gymnasium.Env):
+  """Does at a call what the test says: reset is call 0."""
+
+  observation_space = gymnasium.spaces.Box(-9, 9, (1,), np.float32)
+  action_space = gymnasium.spaces.Box(-1, 1, (1,), np.float32)
+  calls: dict = {}  # Number of the call -> what is done.
+  ends: int | None = None
+
+  def reset(self, seed=None, options=None):
+    self.now = 0
+    return self._obs(), {}
+
+  def step(self, action):
+    self.now += 1
+    return self._obs(), 1.0, self.now == self.ends, False, {}
+
+  def _obs(self):
+    return self.calls.get(self.now, lambda: np.zeros(1, np.float32))()
+
+
+gymnasium.register('Own-v0', Own)
+gymnasium.register('Limited-v0', Own, max_episode_steps=50)
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+  """Collects from `Own`."""
+  monkeypatch.setattr(Own, 'calls', {})
+  monkeypatch.setattr(Own, 'ends', None)
+  notes = []
+
+  def begin(*flags, task='gym_Own-v0'):
+    return tiny.make_collector(
+        tmp_path, '--task', task, '--prefill', '10', '--steps', '70', *flags,
+        note=notes.append), notes
+  return begin
+
+
+@pytest.mark.parametrize('call, name', [(0, 'reset'), (1, 'step')])
+def test_a_mistake_at_the_very_first_call_is_not_tried_again(own, call, name):
+  collector, notes = own()
+  Own.calls = {call: lambda: {}['joint']}
+  with pytest.raises(
+      UsageError, match=f"failed at its first {name}: KeyError: 'joint'"):
+    drive(collector, 30)
+  assert collector.restarts == 0
+  trace = '\n'.join(notes)
+  assert trace.count('Traceback') == 1 and "{}['joint']" in trace
+
+
+def test_a_shape_that_changes_later_ends_the_training_and_says_so(own):
+  collector, _ = own()
+  Own.calls = {5: lambda: np.zeros(2)}
+  with pytest.raises(TrainingError, match=r'vector of step has shape \(2,\)'):
+    drive(collector, 30)
+  assert collector.restarts == 0
+
+
+def test_an_episode_without_an_end_is_named_and_ends_the_prefill(own):
+  collector, notes = own()
+  with pytest.raises(TrainingError, match='not ended after 70 .*--time_limit'):
+    collector.prefill(10)
+  assert int(collector.step) <= 70, 'a run never goes past its steps'
+  told = [x for x in notes if 'declares no time limit' in x]
+  assert len(told) == 1 and 'after 20 agent steps' in told[0]
+
+
+@pytest.mark.parametrize('flags, task', [
+    (['--time_limit', '40'], 'gym_Own-v0'), ([], 'gym_Limited-v0')])
+def test_an_episode_with_a_limit_may_be_long(own, flags, task):
+  collector, notes = own(*flags, task=task)
+  collector.prefill(10)
+  assert not [x for x in notes if 'time limit' in x]
+  assert len(collector.replay.loaded) == 1
+
+
+@pytest.mark.parametrize('predicted', [True, False])
+def test_terminal_states_that_nothing_predicts_are_told_of_once(
+    own, monkeypatch, predicted):
+  monkeypatch.setattr(Own, 'ends', 12)
+  flags = [] if predicted else ['--pred_discount', 'False']
+  collector, notes = own(*flags)
+  drive(collector, 40)
+  told = [x for x in notes if 'has terminal states' in x]
+  assert len(told) == (not predicted)
