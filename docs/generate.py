@@ -20,9 +20,9 @@ HEAD = """\
 
 A run's settings are dreamerv2's packaged defaults, then this project's
 `defaults` in [configs.yaml](../configs.yaml), then the presets behind
-`--configs` in their order, then the keys of the command line. Where none of the
-last two says otherwise, Gymnasium's tasks have `action_repeat` 1 and the head for
-terminal states (`pred_discount` True):
+`--configs` in their order, then the keys of the command line. Unless these, or
+a preset that is made for the very task, say otherwise, Gymnasium's tasks have
+`action_repeat` 1 and a head for terminal states (`pred_discount` True):
 
 ```
 dreamer-idm train --configs cpu idm --idm.sigma_h 0.2 --dataset.batch 32

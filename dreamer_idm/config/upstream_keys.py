@@ -85,7 +85,7 @@ TEXTS = {
     'actor_ent': "weight of the policy's entropy",
     'slow_target': 'returns from a slow copy of the critic',
     'slow_target_update': 'updates between two copies',
-    'slow_baseline': "nothing: dreamerv2 reads it nowhere",
+    'slow_baseline': 'nothing: dreamerv2 reads it nowhere',
     r'(expl_)?reward_norm\.momentum':
         'of the running mean of the rewards\' size; 1: no normalisation',
     r'(expl_)?reward_norm\.scale': 'size that rewards are normalised to',
