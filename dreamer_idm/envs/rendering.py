@@ -62,10 +62,18 @@ def choose_backend(required=True):
     os.environ['MUJOCO_GL'] = 'disabled'
     return 'disabled'
   tried = '; '.join(f'{k}: {v}' for k, v in reasons.items())
-  raise UsageError(
-      f'Nothing here can render. Install either EGL or OSMesa, on Debian or '
-      f'Ubuntu: apt-get install {PACKAGES["egl"]}, or apt-get install '
-      f'{PACKAGES["osmesa"]}. ({tried})')
+  advice = _unset(tried) or (
+      f'install either EGL or OSMesa, on Debian or Ubuntu: apt-get install '
+      f'{PACKAGES["egl"]}, or apt-get install {PACKAGES["osmesa"]}')
+  raise UsageError(f'nothing here renders ({tried}): {advice}')
+
+
+def _unset(reasons):
+  # What to do if one of the variables of the OpenGL libraries is to blame.
+  for name in ('PYOPENGL_PLATFORM', 'MUJOCO_EGL_DEVICE_ID'):
+    if os.environ.get(name) and name in reasons:
+      return f'unset {name}, which is {os.environ[name]!r}'
+  return ''
 
 
 def in_process_is_safe():
@@ -95,15 +103,15 @@ def _check(wanted):
         f'deliver images: unset it to have a backend chosen.')
   if wanted not in PACKAGES and wanted not in _GLFW:
     raise UsageError(
-        f"MUJOCO_GL='{wanted}' is no rendering backend: expected egl, osmesa "
+        f"MUJOCO_GL='{wanted}' is not a rendering backend: expected egl, osmesa "
         f'or glfw, or unset it to have one chosen.')
   reason = _failure(wanted)
   if reason is not None:
-    advice = 'Unset it to have a backend chosen'
-    if wanted in PACKAGES:
-      advice += f', or install it, on Debian: {PACKAGES[wanted]}'
+    advice = _unset(reason) or 'unset it to have a backend chosen' + (
+        f', or install it, on Debian: {PACKAGES[wanted]}'
+        if wanted in PACKAGES else '')
     raise UsageError(
-        f"MUJOCO_GL='{wanted}' does not render here ({reason}). {advice}.")
+        f"MUJOCO_GL='{wanted}' does not render here ({reason}): {advice}")
 
 
 @functools.lru_cache(None)

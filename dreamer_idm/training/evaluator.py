@@ -26,7 +26,8 @@ class Evaluator:
     self._config, self.evaluated = config, evaluated
     # Without evaluations there is no second environment: a robot is but one.
     perturbations: dict = {'eval': None} if config.eval_eps else {}
-    if perturbations and config.rotate.degrees and environments.reads_images(config, obs_space):
+    if perturbations and config.rotate.degrees and (
+        environments.reads_images(config, obs_space)):
       perturbations['eval_rotated'] = {
           'kind': 'rotation', 'strength': config.rotate.degrees,
           'per': config.rotate.per, 'fill': config.rotate.fill}

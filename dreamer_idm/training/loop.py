@@ -152,8 +152,11 @@ class Training:
 
   def _train(self):
     config, new = self._config, self.folder.saved is None
-    for line in messages.memory(config, self.collector.envs[0]):
-      self.progress.note(line)
+    for line in [
+        *messages.memory(config, self.collector.envs[0]),
+        messages.random_only(config)]:
+      if line:
+        self.progress.note(line)
     if new:
       self.folder.write_config()
     self._prefill()

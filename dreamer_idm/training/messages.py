@@ -34,6 +34,23 @@ def memory(config, env):
   return lines
 
 
+def random_only(config):
+  """Says that a run ends before it acts by what it has learned.
+
+  Args:
+    config: upstream's Config with our keys.
+
+  Returns:
+    str, one line; empty if it does not.
+  """
+  if config.steps > config.prefill:
+    return ''
+  return (
+      f'This run is no longer than its random steps: steps is '
+      f'{int(config.steps):,}, prefill {config.prefill:,}. All that it learns '
+      f'are {config.pretrain} updates of pretraining.')
+
+
 def forecast(config, step, seconds, gpus):
   """Says how long the updates will take.
 

@@ -45,6 +45,13 @@ def test_less_memory_than_needed_is_told(env, monkeypatch):
   assert line == 'This machine has 0.00024 GB: lower --replay.capacity.'
 
 
+@pytest.mark.parametrize('steps, told', [
+    ('499', True), ('500', True), ('501', False)])
+def test_a_run_of_random_steps_alone_is_told(steps, told):
+  line = messages.random_only(config('--steps', steps, '--prefill', '500'))
+  assert bool(line) == told and ('prefill 500' in line) == told
+
+
 def test_forecast_counts_the_updates_that_are_left():
   flags = ['--train_every', '5', '--train_steps', '2']
   line = messages.forecast(config(*flags), 500, 0.5, [])
