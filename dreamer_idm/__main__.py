@@ -17,7 +17,7 @@ COMMANDS = {
         'evaluation.evaluate',
         'returns of a trained agent, clean and perturbed'),
     'reconstruct': (
-        'evaluation.reconstruct', 'how two runs decode noisy latents'),
+        'evaluation.reconstruct', 'how runs decode noisy latents'),
     'ab': ('ab', 'train tasks x methods x seeds, resuming what is there'),
     'report': (
         'report',

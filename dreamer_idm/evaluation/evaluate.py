@@ -18,6 +18,7 @@ from ..envs import perturbations
 from ..envs import rendering
 from ..errors import UsageError
 from ..runs import files
+from ..runs import metrics_file
 from . import pictures as evaluation_pictures
 
 SWEEP = (0.0, 1.0, 2.0, 3.0, 4.0)  # Times a kind's default strength.
@@ -36,7 +37,9 @@ def add_arguments(parser):
   add = parser.add_argument
   add('--logdir', required=True, help='folder of a run')
   add('--checkpoint', default='latest',
-      help='latest, best, or an agent step that is still kept')
+      help='latest, best, or an agent step that is still kept; best was chosen '
+      'for the largest of its many noisy evaluations, which is too high on '
+      'average: what is written here is a new evaluation of it')
   add('--episodes', type=int, default=10, help='per condition (default 10)')
   add('--perturb', nargs='+', default=['all'], metavar='KIND',
       help=f'all, none, or some of {kinds}')
@@ -72,7 +75,7 @@ def run(args):
   from .load import (
     load_trained,  # TensorFlow only comes now: mistakes answer at once.
   )
-  tf_setup.configure(config.precision, args.threads, config.jit)
+  tf_setup.configure(config.precision, args.threads, config.jit, config.fast)
   tf_setup.seed(args.seed)  # What is traced while loading keeps the seed.
   trained = load_trained(logdir, args.checkpoint)
   conditions = _conditions(args, trained)
@@ -82,6 +85,10 @@ def run(args):
       f'checkpoint {trained.checkpoint} at env step {trained.env_step:,}, '
       f'{args.episodes} episodes in each of {len(conditions)} conditions.',
       flush=True)
+  if args.checkpoint == 'best':
+    print(
+        'It was chosen for its return while training, the largest of many '
+        'noisy ones. Report what follows: a new evaluation.', flush=True)
   results = {
       'task': config.task, 'method': config.method, 'seed': config.seed,
       'checkpoint': args.checkpoint, 'env_step': trained.env_step,
@@ -209,10 +216,10 @@ def _evaluate(trained, condition, args):
   finally:
     env.close()
   returns = result.returns
+  spread = f' ± {metrics_file.sample_std(returns):.1f}' * (len(returns) > 1)
   print(
-      f'  {name}: return {returns.mean():.1f} +- '
-      f'{returns.std():.1f} (min {returns.min():.1f}, max {returns.max():.1f})',
-      flush=True)
+      f'  {name}: return {returns.mean():.1f}{spread} '
+      f'(min {returns.min():.1f}, max {returns.max():.1f})', flush=True)
   return result
 
 

@@ -5,6 +5,7 @@ import numpy as np
 
 from ..envs import perturbations
 from ..runs import files
+from ..runs import metrics_file
 from ..runs import plots
 
 
@@ -27,7 +28,7 @@ def video(agent, result, path):
 
   Args:
     agent: upstream's Agent or a subclass.
-    result: evaluation.Evaluation.
+    result: rollout.Evaluation.
     path: pathlib.Path of the GIF.
 
   Returns:
@@ -86,7 +87,8 @@ def draw(results, path):
     returns = [x['returns'] for x in bars.values()]
     means = [np.mean(x) for x in returns]
     ax.bar(
-        list(bars), means, yerr=[np.std(x) for x in returns], capsize=3,
+        list(bars), means, capsize=3,
+        yerr=[metrics_file.sample_std(x) for x in returns],
         color=['C7'] + ['C0'] * (len(bars) - 1), error_kw={'lw': 1})
     ax.tick_params(axis='x', labelrotation=90 if len(bars) > 3 else 0)
     ax.set_ylabel('episode return')
@@ -95,7 +97,8 @@ def draw(results, path):
     found = sorted(found, key=lambda x: x['strength'])
     strengths = [x['strength'] for x in found]
     middle = np.array([np.mean(x['returns']) for x in found])
-    std = np.array([np.std(x['returns']) for x in found])
+    std = np.array([
+        metrics_file.sample_std(x['returns']) for x in found])
     ax.axhline(
         np.mean(clean['returns']), color='C7', lw=1, ls=':', label='clean')
     ax.plot(strengths, middle, marker='o', ms=3)
@@ -111,7 +114,7 @@ def draw(results, path):
   figure.suptitle(
       f'{results["task"]}, {results["method"]}, seed {results["seed"]}, '
       f'{results["env_step"]:,} env steps; {results["episodes"]} episodes, '
-      'std over them', fontsize=9)
+      'sample standard deviation over them', fontsize=9)
   with files.replacing(path) as part:
     figure.savefig(part, dpi=130)
   plt.close(figure)

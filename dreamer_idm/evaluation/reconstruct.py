@@ -2,9 +2,9 @@
 
 Every latent dimension, h and s alike, gets noise from N(0, sigma). Figure 1
 shows the decodings at one sigma; the drift is the distance from the decoding
-without noise, over sigma from 0 to 1. All runs look at the same episodes,
-some from each run's policy. Writes drift.json, drift.png and, for agents that
-decode images, figure1.png.
+without noise, over sigma from 0 to 1. One run or several; all look at the same
+episodes, one from each run's policy. Writes drift.json, drift.png and, for
+agents that decode images, figure1.png.
 """
 
 import json
@@ -77,7 +77,7 @@ def run(args):
             'must share their task and what they observe')
   out = pathlib.Path(args.out or pathlib.Path(args.runs[0], 'reconstruct'))
   rendering.choose_backend(environments.renders(configs[0]))
-  results = _compare(args, configs[0], out)
+  results = _compare(args, configs, out)
   with files.replacing(out / 'drift.json') as part:
     part.write_text(json.dumps({
         'sigma': SIGMAS.round(3).tolist(), 'task': configs[0].task,
@@ -91,17 +91,23 @@ def run(args):
   print(f'Results are in {out}: {", ".join(names)}')
 
 
-def _compare(args, config, out):
+def _compare(args, configs, out):
   # TensorFlow only comes now: mistakes answer at once.
   import tensorflow as tf
 
   from ..agent import tf_setup
   from . import rollout
   from .load import load_trained
-  tf_setup.configure(config.precision, args.threads, config.jit)
-  tf_setup.seed(args.seed)
+
+  def as_trained(config):
+    # Looked up where a layer is called or traced, so before each use of a run.
+    tf_setup.configure(
+        config.precision, args.threads, config.jit, config.fast)
+
   trained, episodes = [], []
-  for path in args.runs:
+  for path, config in zip(args.runs, configs):
+    as_trained(config)
+    tf_setup.seed(args.seed)
     one = load_trained(path, args.checkpoint)
     env, = environments.make_envs(one.config, 'eval', 1, args.seed + 7000)
     result = rollout.evaluate(one.agent, env, 1)
@@ -114,9 +120,10 @@ def _compare(args, config, out):
         f'step {one.env_step:,}, an episode of return {result.returns[0]:.0f}',
         flush=True)
   labels = _labels([x.config for x in trained], args.runs)
-  tf.config.run_functions_eagerly(True)  # Or whole episodes would be traced.
   results = []
   for label, one in zip(labels, trained):
+    as_trained(one.config)
+    tf.config.run_functions_eagerly(True)  # Or whole episodes would be traced.
     stoch, deter, frames = _states(one.agent, episodes, args.frames)
     drift = measure(one.agent.wm, stoch, deter, SIGMAS)
     results.append({
@@ -174,8 +181,8 @@ def measure(world_model, stoch, deter, sigmas, draws=4):
   Returns:
     dict of lists, one number per sigma: `kl`, in nats, the mean KL between
     unit-variance Gaussians around the two decodings (the constraint's), and
-    `pixel_error`, the root mean square difference per output; of images, as a
-    share of white.
+    `pixel_error`, the root mean square difference over states, draws and
+    outputs; of images, as a fraction of white.
   """
   from ..idm import decoding_constraint
   clean = _decode(world_model, stoch, deter)
@@ -188,9 +195,8 @@ def measure(world_model, stoch, deter, sigmas, draws=4):
                 stoch, deter, float(sigma), float(sigma))), 1).numpy()
         for _ in range(draws)]
     result['kl'].append(float(np.mean(kl)))
-    # The KL is half the summed square.
-    result['pixel_error'].append(
-        float(np.sqrt(2 * np.array(kl) / size).mean()))
+    # The KL is half the summed square, so one mean is that of all squares.
+    result['pixel_error'].append(float(np.sqrt(2 * np.mean(kl) / size)))
   return result
 
 

@@ -19,9 +19,16 @@ def load():
   Returns:
     tuple of dicts with `method`, `task` (without a domain's prefix), `steps`
     (environment steps), `condition` (`clean` or `rotated`), `mean` and `std`
-    over seeds, `seeds` (int or None), `source` and `table` (int or None).
+    over seeds (std may be None), `seeds` (int or None), `source` (with how
+    it differs from the papers' tables in brackets), `table` (int or None) and
+    `input` (`pixels` or `vectors`).
   """
-  return tuple(ruamel_yaml.safe_load(FILE.read_text('utf-8')))
+  found = ruamel_yaml.safe_load(FILE.read_text('utf-8'))
+  for x in found:
+    about = x.pop('about', '')
+    x['source'] += f' ({about})' if about else ''
+    x.setdefault('input', 'pixels')
+  return tuple(found)
 
 
 def scores(task, condition, step):
@@ -34,12 +41,14 @@ def scores(task, condition, step):
 
   Returns:
     dict of (source, method) -> entry; entries within 6% of the step count,
-    because some sources have 105,000 steps where others have 100,000.
+    because some sources have 105,000 steps where others have 100,000. Of
+    several of one source and method, the nearest.
   """
-  return {
-      (x['source'], x['method']): x for x in load()
-      if x['task'] == task.removeprefix('dmc_')
-      and x['condition'] == condition and abs(x['steps'] - step) < 0.06 * step}
+  near = [
+      x for x in load() if x['task'] == task.removeprefix('dmc_')
+      and x['condition'] == condition and abs(x['steps'] - step) < 0.06 * step]
+  near.sort(key=lambda x: -abs(x['steps'] - step))
+  return {(x['source'], x['method']): x for x in near}
 
 
 def note(runs):
@@ -84,8 +93,8 @@ def blind(runs):
     return []
   if not any(run_settings.sees_images(x) for x in runs):
     return [
-        'No run here sees images: the published scores are from pixels, ours '
-        'from vectors.']
+        'No run here sees images: the published scores are from pixels, but '
+        'for those that say vectors; ours are from vectors.']
   return [
-      'The published scores are from pixels, but these runs see no images: '
-      f'{"; ".join(names)}.']
+      'The published scores are from pixels, but for those that say vectors; '
+      f'these runs see no images: {"; ".join(names)}.']

@@ -62,8 +62,8 @@ def scores_table(page, number, rows, methods):
       header, lines,
       'Mean ± sample standard deviation over the seeds (n) that have come so '
       'far, by the last evaluation at or before the step. Published: mean ± '
-      'standard deviation as the source has them, rounded; n=?: it does not '
-      'say how many seeds.')
+      'standard deviation as far as the source has them, rounded; n=?: it '
+      'does not say how many seeds.')
 
 
 def comparison_table(page, comparisons):
@@ -198,7 +198,8 @@ def _published(found, step):
   small = f'n={found["seeds"] or "?"}'
   if found['steps'] != step:
     small += f' at {found["steps"] / 1000:g}K'
-  return Cell(f'{found["mean"]:.0f} ± {found["std"]:.0f}', small, 'published')
+  spread = '' if found['std'] is None else f' ± {found["std"]:.0f}'
+  return Cell(f'{found["mean"]:.0f}{spread}', small, 'published')
 
 
 def _text(text):

@@ -1,4 +1,4 @@
-"""Reading what a run measured: its metrics.jsonl."""
+"""What a run measured: reading its metrics.jsonl, and the spread of returns."""
 
 import json
 
@@ -51,3 +51,15 @@ def series(rows, key):
   found = {r['step']: r[key] for r in rows if key in r}
   steps = sorted(found)
   return np.array(steps, float), np.array([found[s] for s in steps], float)
+
+
+def sample_std(values):
+  """Computes the sample standard deviation, of episodes or of runs.
+
+  Args:
+    values: list of float.
+
+  Returns:
+    float, with n - 1 in the denominator; NaN of fewer than two values.
+  """
+  return float(np.std(values, ddof=1)) if len(values) > 1 else float('nan')

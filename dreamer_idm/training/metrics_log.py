@@ -212,14 +212,17 @@ class RunLog:
     """
     episode = result.episode
     self._logger.scalar(f'{name}_return', result.returns.mean())
-    self._logger.scalar(f'{name}_return_std', result.returns.std())
+    if len(result.returns) > 1:  # JSON has no NaN.
+      self._logger.scalar(
+          f'{name}_return_std', metrics_file.sample_std(result.returns))
     if len(result.predicted):
       predicted, realised = result.predicted, result.realised
       self._logger.scalar(f'{name}_value_predicted', predicted.mean())
       self._logger.scalar(f'{name}_value_realised', realised.mean())
       self._logger.scalar(
           f'{name}_value_error', np.abs(predicted - realised).mean())
-    self._logger.scalar(f'{name}_length', len(episode['reward']) - 1)
+    self._logger.scalar(f'{name}_length', np.mean(
+        [len(x['reward']) - 1 for x in result.episodes]))
     self._reduced(name, result.episodes)
     images = [k for k, v in episode.items() if v.ndim == 4]
     shown = [k for k in self._config.log_keys_video if k in images]

@@ -327,7 +327,16 @@ def test_the_table_has_the_papers_steps_and_the_runs_own(tmp_path):
 
 def test_published_scores_are_complete():
   found = published.load()
-  assert len(found) == 142
+  assert len(found) == 142 + 50
+  assert {x['input'] for x in found} == {'pixels', 'vectors'}
+  vectors = published.scores('dmc_cheetah_run', 'clean', 100_000)
+  assert vectors[
+      'nicklashansen/tdmpc2:results (vectors)', 'TD-MPC2']['mean'] == 519
+  assert vectors[
+      'nicklashansen/tdmpc2:results (pixels)', 'TD-MPC2']['mean'] == 286
+  turned = published.scores('dmc_walker_walk', 'rotated', 1_000_000)
+  assert sorted(x['mean'] for x in turned.values()) == [
+      133, 154, 232, 278, 799, 808]
   paper = [x for x in found if x['source'] == 'IDM NeurIPS 2021']
   cells = {
       (x['table'], x['task'], x['steps'], x['method']) for x in paper}
