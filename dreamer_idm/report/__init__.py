@@ -17,10 +17,10 @@ from ..runs import files
 from . import comparison
 from . import exports
 from . import figures
+from . import page
 from . import reconstructions
 from . import runs as run_folders
 from . import scores
-from . import sections
 from .runs import CONDITIONS
 
 
@@ -103,10 +103,10 @@ def write(logdir, found, out, title, shown):
       '1': scores.table(runs, 'rotated'), '2': scores.table(runs, 'clean')}
   studies = reconstructions.find(logdir)
   with figures.style():
-    page = sections.ReportPage(
-        title, shown, found, runs, out / 'figures', studies)
-    points = page.write(comparisons, tables)
+    html, warnings, points = page.write(
+        title, shown, found, runs, out / 'figures', studies, comparisons,
+        tables)
   exports.write(out, found, runs, points, comparisons, tables)
   with files.replacing(out / 'index.html') as part:
-    part.write_text(page.html(), encoding='utf-8')
-  return page.warnings
+    part.write_text(html, encoding='utf-8')
+  return warnings

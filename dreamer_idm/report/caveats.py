@@ -31,11 +31,12 @@ def collect(found, runs, comparisons, studies):
         f'missing: {task}, {method}, seed{several} '
         f'{", ".join(map(str, seeds))}')
   warnings += [f'{x.name}: {note}' for x in found for note in x.notes]
-  warnings += run_settings.differences(runs)
+  warnings += run_settings.sentences(runs)
   same: dict = {}  # Mostly, clean and rotated have the same to say.
   for x in comparisons:
     for note in x.notes:
-      if {note, f'{x.task}: {note}'} & {*warnings}:
+      if ' also differ in ' in note or (
+          {note, f'{x.task}: {note}'} & {*warnings}):
         continue  # It stands there already.
       same.setdefault((x.method, x.baseline, x.task, note), []).append(
           x.condition)
@@ -70,6 +71,6 @@ def _few_seeds(runs):
       map(bool, cells.values())) else '; '.join(
           f'{t}, {m} ({n})' for (t, m), n in few.items())
   return [
-      f'fewer than {FEW_SEEDS} seeds ({scores.span(sorted(few.values()))}): '
+      f'fewer than {FEW_SEEDS} seeds ({scores.span(few.values())}): '
       f'{where}. Returns of single runs differ by chance as much as methods '
       'do; what a comparison could not have shown stands beside it.']

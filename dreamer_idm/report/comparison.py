@@ -84,7 +84,7 @@ class Comparison:
   def counts(self):
     """(str, str), runs per task of the method and of the baseline."""
     return tuple(
-        scores.span(sorted(map(len, x))) for x in (self.ours, self.theirs))
+        scores.span([*map(len, x)]) for x in (self.ours, self.theirs))
 
   @property
   def excludes_zero(self):
@@ -103,7 +103,7 @@ class Comparison:
         f'{self.method} against {self.baseline}, {self.task}, '
         f'{self.condition}: {abs(self.difference):.1f} '
         f'{"higher" if self.difference >= 0 else "lower"} on average at '
-        f'{scores.span(sorted(self.steps))} steps, {ours} against {theirs} '
+        f'{scores.span(self.steps)} steps, {ours} against {theirs} '
         f'runs{" in each task" if len(self.steps) > 1 else ""}')
     if not self.interval:
       why = 'the runs of each arm are all alike' if min(

@@ -2,7 +2,7 @@
 
 import math
 
-import numpy as np
+import pandas as pd
 
 from . import figures
 from . import scores
@@ -11,25 +11,25 @@ from . import scores
 # says beyond the panel, line).
 PANELS = (
     ('decoding constraint: KL [nats]', 0, None, [('idm_kl', '', '-')]),
-    ('active hinges [share of states]', 0, 1.03,
+    ('active hinges [fraction of states]', 0, 1.03,
      [('idm_kl_active', '', '-')]),
     ('evaluator accuracy', 0.4, 1.0, [('idm_eva_accuracy', '', '-')]),
     ('evaluator probability of "real"', 0, 1,
      [('idm_eva_prob_real', 'real', '-'),
       ('idm_eva_prob_fake', 'predicted', ':')]),
-    ('effective sample size of weights [share]', 0, 1.03,
+    ('effective sample size of weights [fraction]', 0, 1.03,
      [('idm_weight_ess', '', '-')]),
     ('mean reliability weight of trajectories', None, None,
      [('idm_weight_original', 'original', '-'),
       ('idm_weight_derived', 'derived', ':')]),
-    ('BIRD: trajectories at a clip of the weight [share]', 0, 1.03,
+    ('BIRD: trajectories at a clip of the weight [fraction]', 0, 1.03,
      [('bird_weight_low', 'at 0', '-'), ('bird_weight_high', 'at 2', ':')]),
     ('value at evaluation states', None, None,
      [('eval_value_predicted', 'predicted', '-'),
       ('eval_value_realised', 'realised', ':')]),
     ('value-estimation error', 0, None, [('eval_value_error', '', '-')]),
 )
-# The share of a run, its end, over which a diagnostic is averaged.
+# The fraction of a run, its end, over which a diagnostic is averaged.
 LATE = 0.4
 
 
@@ -78,10 +78,9 @@ def late_means(runs):
     runs: list of Run.
 
   Returns:
-    list of dicts with task, method, seed, metric, first and last (the
-    environment steps of the first and the last value that were averaged),
-    values (how many) and mean: of the values later than a share of 1 - LATE
-    of the steps that the run has come.
+    pandas.DataFrame with task, method, seed, metric, env_step_first and
+    env_step_last (of the values that were averaged), values (how many) and
+    mean: of the values in the last 40% of the steps that the run has come.
   """
   found = []
   for run in runs:
@@ -89,9 +88,9 @@ def late_means(runs):
       steps, values = run.series(key)
       late = steps > (1 - LATE) * run.env_step
       if late.any():
-        found.append({
-            'task': run.task, 'method': run.method, 'seed': run.seed,
-            'metric': key, 'first': int(steps[late][0]),
-            'last': int(steps[late][-1]), 'values': int(late.sum()),
-            'mean': float(np.mean(values[late]))})
-  return found
+        found.append((
+            run.task, run.method, run.seed, key, int(steps[late][0]),
+            int(steps[late][-1]), int(late.sum()), values[late].mean()))
+  return pd.DataFrame(found, columns=[
+      'task', 'method', 'seed', 'metric', 'env_step_first', 'env_step_last',
+      'values', 'mean'])

@@ -1,10 +1,11 @@
 """The report's numbers as files: CSV, and JSON in upstream's format."""
 
-import csv
 import json
 
 import numpy as np
+import pandas as pd
 
+from ..runs import metrics_file
 from . import diagnostics
 from . import scores
 from .runs import CONDITIONS
@@ -37,7 +38,7 @@ def write(folder, found, runs, points, comparisons, tables):
     folder: pathlib.Path, existing.
     found: list of Run, all.
     runs: list of Run, those that take part.
-    points: list of dicts from `figures.aggregate`.
+    points: pandas.DataFrame of `figures.aggregate`, or None.
     comparisons: list of Comparison.
     tables: dict of table number -> list of scores.Row.
   """
@@ -45,120 +46,96 @@ def write(folder, found, runs, points, comparisons, tables):
     name = 'scores.json' if condition == 'clean' else f'scores_{condition}.json'
     text = json.dumps(score_list(runs, condition), allow_nan=False)
     (folder / name).write_text(text + '\n')
-  _csv(folder / 'runs.csv', [
-      'task', 'method', 'seed', 'env_step', 'budget', 'state', 'final_clean',
-      'final_rotated', 'folder', 'notes'], map(_run, found))
-  _csv(folder / 'curves.csv', [
-      'task', 'method', 'seed', 'condition', 'env_step', 'return',
-      'std_over_episodes'], _curves(runs))
-  _csv(folder / 'aggregate.csv', [
-      'task', 'method', 'condition', 'env_step', 'runs', 'statistic', 'value',
-      'std', 'low', 'high'], [*_means(runs), *map(_iqm, points)])
-  _csv(folder / 'comparison.csv', [
-      'method', 'baseline', 'condition', 'task', 'env_steps', 'runs',
-      'baseline_runs', 'mean', 'baseline_mean', 'difference', 'low', 'high',
-      'excludes_zero', 'smallest_shown', 'p_value', 'smallest_p',
-      'seed_correlation', 'probability_of_improvement', 'probability_low',
-      'probability_high', 'notes'], map(_comparison, comparisons))
-  _csv(folder / 'tables.csv', [
-      'table', 'condition', 'task', 'env_step', 'source', 'method', 'mean',
-      'std', 'seeds', 'evaluated_from', 'evaluated_to'],
-      [y for number, rows in tables.items() for x in rows
-       for y in _row(number, x)])
-  _csv(folder / 'robustness.csv', [
-      'task', 'method', 'seed', 'env_step', 'checkpoint', 'kind', 'strength',
-      'per', 'fill', 'episodes', 'return', 'std_over_episodes'],
-      _robustness(runs))
-  _csv(folder / 'diagnostics.csv', [
-      'task', 'method', 'seed', 'metric', 'env_step_first', 'env_step_last',
-      'values', 'mean'], (x.values() for x in diagnostics.late_means(runs)))
+  evaluations = scores.evaluations(runs)
+  for name, data in {
+      'runs': pd.DataFrame(map(_run, found)), 'curves': evaluations,
+      'aggregate': _aggregate(runs, points),
+      'comparison': pd.DataFrame(
+          map(_comparison, comparisons), columns=COMPARISON),
+      'tables': pd.DataFrame(
+          [y for number, rows in tables.items() for x in rows
+           for y in _row(number, x)], columns=TABLES).astype({
+               'seeds': 'Int64'}),
+      'robustness': pd.DataFrame(_robustness(runs), columns=ROBUSTNESS),
+      'diagnostics': diagnostics.late_means(runs)}.items():
+    data.to_csv(folder / f'{name}.csv', index=False)
 
 
-def _csv(path, header, rows):
-  with path.open('w', encoding='utf-8', newline='') as f:
-    writer = csv.writer(f)
-    writer.writerow(header)
-    writer.writerows(rows)
+COMPARISON = [
+    'method', 'baseline', 'condition', 'task', 'env_steps', 'runs',
+    'baseline_runs', 'mean', 'baseline_mean', 'difference', 'low', 'high',
+    'excludes_zero', 'smallest_shown', 'p_value', 'smallest_p',
+    'seed_correlation', 'probability_of_improvement', 'probability_low',
+    'probability_high', 'notes']
+TABLES = [
+    'table', 'condition', 'task', 'env_step', 'source', 'method', 'mean',
+    'std', 'seeds', 'evaluated_from', 'evaluated_to']
+ROBUSTNESS = [
+    'task', 'method', 'seed', 'env_step', 'checkpoint', 'kind', 'strength',
+    'per', 'fill', 'episodes', 'return', 'std_over_episodes']
 
 
 def _run(run):
-  finals = []
-  for key in CONDITIONS.values():
-    values = run.series(key)[1]
-    finals.append(float(values[-1]) if len(values) else None)
-  return [
-      run.task, run.method, run.seed, run.env_step, run.budget, run.state,
-      *finals, run.name, '; '.join(run.notes)]
+  finals = {
+      f'final_{x}': values[-1] if len(values := run.series(key)[1]) else None
+      for x, key in CONDITIONS.items()}
+  return {
+      'task': run.task, 'method': run.method, 'seed': run.seed,
+      'env_step': run.env_step, 'budget': str(run.budget or ''),
+      'state': run.state, **finals, 'folder': run.name,
+      'notes': '; '.join(run.notes)}
 
 
-def _curves(runs):
-  for run in runs:
-    for condition, key in CONDITIONS.items():
-      spread = dict(zip(*run.series(f'{key}_std')))
-      for step, value in zip(*run.series(key)):
-        yield [
-            run.task, run.method, run.seed, condition, int(step),
-            float(value), float(spread[step]) if step in spread else None]
-
-
-def _means(runs):
+def _aggregate(runs, points):
+  columns = [
+      'task', 'method', 'condition', 'env_step', 'runs', 'statistic', 'value',
+      'std', 'low', 'high']
+  found = [pd.DataFrame(columns=columns)]
   for task in scores.tasks(runs):
     for method in scores.methods(runs):
       for condition, key in CONDITIONS.items():
-        here = scores.select(runs, task, method, key)
-        if not here:
-          continue
-        steps, values = scores.curves(here, key)
-        for step, mean, std, count in zip(steps, *scores.mean_std(values)):
-          yield [
-              task, method, condition, int(step), int(count), 'mean',
-              float(mean), float(std) if np.isfinite(std) else None,
-              None, None]
+        values = scores.curves(scores.select(runs, task, method), key)
+        found.append(pd.DataFrame({
+            'env_step': values.index.astype(int), 'runs': values.count(axis=1),
+            'value': values.mean(axis=1), 'std': values.std(axis=1)}).assign(
+                task=task, method=method, condition=condition,
+                statistic='mean'))
+  if points is not None:
+    found.append(points.assign(task='all tasks', statistic='iqm'))
+  return pd.concat([x for x in found if len(x)] or found).reindex(
+      columns=columns)
 
 
-def _iqm(point):
-  return [
-      'all tasks', point['method'], point['condition'], point['env_step'],
-      point['runs'], 'iqm', point['iqm'], None, point['low'], point['high']]
-
-
-def _comparison(found):
+def _comparison(x):
   runs, baseline_runs = (
-      ' '.join(str(len(x)) for x in arm) for arm in (found.ours, found.theirs))
-  return [
-      found.method, found.baseline, found.condition, found.task,
-      ' '.join(map(str, found.steps)), runs, baseline_runs, found.mean,
-      found.baseline_mean, found.difference, *(found.interval or (None, None)),
-      found.excludes_zero, found.smallest, found.p_value, found.smallest_p,
-      found.correlation, found.improvement,
-      *(found.improvement_percentiles or (None, None)),
-      '; '.join(found.notes)]
+      ' '.join(str(len(y)) for y in arm) for arm in (x.ours, x.theirs))
+  return (
+      x.method, x.baseline, x.condition, x.task, ' '.join(map(str, x.steps)),
+      runs, baseline_runs, x.mean, x.baseline_mean, x.difference,
+      *(x.interval or (None, None)), x.excludes_zero, x.smallest, x.p_value,
+      x.smallest_p, x.correlation, x.improvement,
+      *(x.improvement_percentiles or (None, None)), '; '.join(x.notes))
 
 
 def _row(number, row):
   for method, found in row.scores.items():
     if found:
-      mean, std, count = scores.mean_std([x[0] for x in found])
-      steps = [x[1] for x in found]
-      yield [
+      values, steps = zip(*found)
+      yield (
           number, row.condition, row.task, row.step, 'ours', method,
-          float(mean), float(std) if count > 1 else None, int(count),
-          min(steps), max(steps)]
+          np.mean(values), metrics_file.sample_std(values), len(values),
+          min(steps), max(steps))
   for (source, method), x in row.published.items():
-    yield [
+    yield (
         number, row.condition, row.task, row.step, f'published: {source}',
-        method, x['mean'], x['std'], x['seeds'], x['steps'], x['steps']]
+        method, x['mean'], x['std'], x['seeds'], x['steps'], x['steps'])
 
 
 def _robustness(runs):
   for run in runs:
     for x in (run.evaluation or {}).get('conditions', []):
-      yield [
+      yield (
           run.task, run.method, run.seed, run.evaluation['env_step'],
           run.evaluation['checkpoint'], x['kind'], x['strength'], x['per'],
-          x['fill'], len(x['returns']), float(np.mean(x['returns'])),
-          _std(x['returns'])]
-
-
-def _std(values):
-  return float(np.std(values, ddof=1)) if len(values) > 1 else None
+          x['fill'], len(x['returns']), np.mean(x['returns']),
+          metrics_file.sample_std(x['returns']))

@@ -5,9 +5,11 @@ import itertools
 
 import matplotlib
 import numpy as np
+import pandas as pd
 from matplotlib import ticker
 from matplotlib.figure import Figure
 
+from ..runs import metrics_file
 from . import scores
 from . import statistics
 from .runs import CONDITIONS
@@ -131,24 +133,19 @@ def seed_curve(axes, runs, key, color, label, line='-', band=True):
     label: str or None.
     line: str, matplotlib's line style.
     band: bool.
-
-  Returns:
-    bool, whether any run has the metric.
   """
-  runs = scores.select(runs, key=key)
-  if not runs:
-    return False
-  steps, values = scores.curves(runs, key)
-  mean, std, count = scores.mean_std(values)
+  values = scores.curves(runs, key)
+  if values.empty:
+    return
+  steps, mean, std = values.index, values.mean(axis=1), values.std(axis=1)
   marker = {'marker': 'o', 'markersize': 3} if len(steps) < 30 else {}
-  whole = np.where(count == len(runs), mean, np.nan)
-  if len(runs) > 1:
+  whole = mean.where(values.notna().all(axis=1))
+  if values.shape[1] > 1:
     axes.plot(steps, mean, line, color=color, lw=0.7)
   axes.plot(steps, whole, line, color=color, label=label, **marker)
   if band:
     axes.fill_between(
         steps, mean - std, mean + std, color=color, alpha=0.15, lw=0)
-  return True
 
 
 def learning_curves(runs, palette):
@@ -161,7 +158,7 @@ def learning_curves(runs, palette):
   Returns:
     Figure; mean over seeds, band: their standard deviation.
   """
-  conditions = shown_conditions(runs)
+  conditions = scores.conditions(runs)
   tasks = scores.tasks(scores.select(runs, key='eval_return'))
   figure, axes = grid(
       len(tasks), len(conditions), 4.6 * max(1.3, len(conditions)))
@@ -187,50 +184,74 @@ def aggregate(shared, palette):
     palette: dict of method -> color.
 
   Returns:
-    (Figure, list of dicts with condition, method, env_step, iqm, low, high
-    and runs). Each line ends where the slowest of its runs is; band: 2.5% to
-    97.5% percentiles of a stratified bootstrap.
+    (Figure, pandas.DataFrame with condition, method, env_step, value, low,
+    high and runs). Each line ends where the slowest of its runs is; band:
+    2.5% to 97.5% percentiles of a stratified bootstrap.
   """
   figure, axes = grid(1, len(shared), 4.6 * max(1.3, len(shared)), 3.0)
   points = []
   for ax, (condition, runs) in zip(axes[0], shared.items()):
     for method in scores.methods(runs):
       line = _iqm_line(scores.select(runs, method=method), condition)
-      if not line:
-        continue
-      points += [
-          {'condition': condition, 'method': method, **x} for x in line]
-      steps, middle = [x['env_step'] for x in line], [x['iqm'] for x in line]
+      points.append(line.assign(condition=condition, method=method))
       ax.plot(
-          steps, middle, color=palette[method], label=method, marker='o',
-          markersize=3)
-      if line[0]['low'] is not None:
-        ax.fill_between(
-            steps, [x['low'] for x in line], [x['high'] for x in line],
-            color=palette[method], alpha=0.15, lw=0)
+          line.env_step, line.value, color=palette[method], label=method,
+          marker='o', markersize=3)
+      ax.fill_between(
+          line.env_step, line.low, line.high, color=palette[method],
+          alpha=0.15, lw=0)
     ax.set_title(f'{len(scores.tasks(runs))} tasks, {condition}')
     steps_axis(ax)
   axes[0][0].set_ylabel('return, IQM')
   same_scale(axes[0])
   finish(figure, palette)
-  return figure, points
+  return figure, pd.concat(points)
 
 
 def _iqm_line(runs, condition):
   last = scores.common_step(runs, condition)
-  steps, values = scores.curves(runs, CONDITIONS[condition])
+  values = scores.curves(runs, CONDITIONS[condition]).loc[:last].dropna()
+  # The columns are the runs; an array for each task.
+  names = np.array([x.task for x in runs])
   line = []
-  for step, row in zip(steps, values):
-    if step > last or not np.isfinite(row).all():
-      continue
-    groups = [
-        np.array([v for v, x in zip(row, runs) if x.task == task])
-        for task in scores.tasks(runs)]
-    low, high = statistics.percentiles(groups, statistics.iqm) or (None, None)
-    line.append({
-        'env_step': int(step), 'iqm': float(statistics.iqm(groups)),
-        'low': low, 'high': high, 'runs': len(runs)})
-  return line
+  for step, row in values.iterrows():
+    groups = [row.to_numpy()[names == x] for x in scores.tasks(runs)]
+    low, high = statistics.percentiles(groups, statistics.iqm) or (np.nan,) * 2
+    line.append((int(step), float(statistics.iqm(groups)), low, high))
+  return pd.DataFrame(
+      line, columns=['env_step', 'value', 'low', 'high']).assign(
+          runs=len(runs))
+
+
+def profiles(shared, palette):
+  """Draws which fraction of all runs scores above each return.
+
+  Args:
+    shared: dict of condition -> list of Run of `scores.shared`, not empty.
+    palette: dict of method -> color.
+
+  Returns:
+    Figure, rliable's performance profiles; scores at the last step of each
+    task that all its runs have.
+  """
+  figure, axes = grid(1, len(shared), 4.6 * max(1.3, len(shared)), 3.0)
+  for ax, (condition, runs) in zip(axes[0], shared.items()):
+    groups = {m: [
+        y for task in scores.tasks(runs) for y in scores.by_task(
+            scores.select(runs, task, m), condition, scores.common_step(
+                scores.select(runs, task), condition))]
+        for m in scores.methods(runs)}
+    found = np.concatenate([y for x in groups.values() for y in x])
+    levels = np.unique([min(0, found.min()), *found])
+    for method, values in groups.items():
+      ax.step(
+          levels, statistics.performance_profile(values, levels),
+          where='post', color=palette[method], label=method)
+    ax.set_title(condition)
+    ax.set_xlabel('return τ')
+  axes[0][0].set_ylabel('fraction of runs above τ')
+  finish(figure, palette)
+  return figure
 
 
 def ablation(runs, palette):
@@ -256,9 +277,8 @@ def ablation(runs, palette):
     left.set_ylabel('return')
     steps_axis(left, task == tasks[-1])
     step = min(
-        scores.common_step(scores.select(here, key=key), condition)
-        for condition, key in CONDITIONS.items()
-        if scores.select(here, key=key))
+        scores.common_step(scores.select(here, key=CONDITIONS[x]), x)
+        for x in scores.conditions(here))
     _bars(right, here, step, palette)
     right.set_title(f'{task}, at {step:,} steps')
     same_scale([left, right])
@@ -268,60 +288,43 @@ def ablation(runs, palette):
 
 def _bars(axes, runs, step, palette):
   methods = scores.methods(runs)
-  conditions = shown_conditions(runs)
+  conditions = scores.conditions(runs)
   width = 0.8 / len(conditions)
   for place, method in enumerate(methods):
     for index, condition in enumerate(conditions):
-      found = [
-          y[0] for x in scores.select(runs, method=method)
-          if (y := scores.score_at(x, condition, step))]
-      if not found:
-        continue
-      mean, std, _ = scores.mean_std(found)
+      found = scores.by_task(
+          scores.select(runs, method=method), condition, step)
       x = place + (index - (len(conditions) - 1) / 2) * width
-      bar(axes, x, width, mean, std, found, palette[method], index > 0)
+      if found:
+        bar(axes, x, width, found[0], palette[method], index > 0)
   axes.set_xticks(
       range(len(methods)), methods,
       rotation=20 if sum(map(len, methods)) > 45 else 0)
   axes.grid(axis='x', visible=False)
 
 
-def bar(axes, x, width, mean, std, points, color, light=False):
-  """Draws a bar with its standard deviation and the runs as dots.
+def bar(axes, x, width, points, color, light=False):
+  """Draws the mean of runs with its standard deviation and the runs as dots.
 
   Args:
     axes: Axes.
     x: float, the bar's centre.
     width: float.
-    mean: float, its height.
-    std: float, or NaN for none.
     points: list of float, the single runs.
     color: color.
     light: bool, whether to hatch the bar.
   """
+  std = metrics_file.sample_std(points)
   axes.bar(
-      x, mean, 0.92 * width, color=color, alpha=0.35 if light else 0.75,
-      hatch='///' if light else None, edgecolor='white', lw=0,
-      yerr=std if np.isfinite(std) else None,
+      x, np.mean(points), 0.92 * width, color=color,
+      alpha=0.35 if light else 0.75, hatch='///' if light else None,
+      edgecolor='white', lw=0, yerr=std if np.isfinite(std) else None,
       error_kw={'lw': 1, 'ecolor': '#222222'})
   if len(points) > 1:
     shift = np.linspace(-0.2, 0.2, len(points)) * width
     axes.plot(
         x + shift, points, 'o', color='white', markeredgecolor='#222222',
         markersize=3.5, markeredgewidth=0.8)
-
-
-def shown_conditions(runs):
-  """Lists the conditions that any run was evaluated under.
-
-  Args:
-    runs: list of Run.
-
-  Returns:
-    list of `clean`, `rotated`.
-  """
-  return [
-      x for x, key in CONDITIONS.items() if scores.select(runs, key=key)]
 
 
 def same_scale(axes):

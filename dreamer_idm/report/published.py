@@ -8,7 +8,7 @@ from . import run_settings
 
 FILE = pathlib.Path(__file__).parent / 'published.yaml'
 # Dreamer's own, as the preset `dmc` has them.
-USUAL = {'render_size': [64, 64], 'eval_eps': 10, 'action_repeat': 2}
+USUAL = {'render_size': (64, 64), 'eval_eps': 10, 'action_repeat': 2}
 PAPER_STEPS = (100_000, 500_000)  # The columns of the paper's tables.
 
 

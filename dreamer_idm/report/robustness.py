@@ -1,10 +1,11 @@
-"""Returns under disturbances, from the runs' evaluation/evaluation.json."""
+"""Returns under perturbations, from the runs' evaluation/evaluation.json."""
 
 import collections
 import math
 
 import numpy as np
 
+from ..runs import metrics_file
 from . import figures
 from . import scores
 
@@ -117,10 +118,8 @@ def _bars(axes, found, runs, palette):
          *', '.join(rest).split(', ')]))
     for index, method in enumerate(methods):
       if values.get(method):
-        mean, std, _ = scores.mean_std(values[method])
         x = place + (index - (len(methods) - 1) / 2) * width
-        figures.bar(
-            axes, x, width, mean, std, values[method], palette[method])
+        figures.bar(axes, x, width, values[method], palette[method])
   for method in methods:  # For the legend.
     axes.bar(0, 0, 0, color=palette[method], alpha=0.75, label=method)
   axes.set_title('one strength')
@@ -131,7 +130,7 @@ def _bars(axes, found, runs, palette):
 def _sweep(axes, kind, found, runs, palette):
   for method in scores.methods(runs):
     points = [
-        (x, *scores.mean_std(y[method])[:2])
+        (x, np.mean(y[method]), metrics_file.sample_std(y[method]))
         for x, y in sorted(found[kind].items()) if y.get(method)]
     if not points:
       continue

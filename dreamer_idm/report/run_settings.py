@@ -1,5 +1,6 @@
-"""In what the settings of runs differ, and what that makes of them."""
+"""In what the settings and the provenance of runs differ."""
 
+import dataclasses
 import functools
 import re
 from typing import Any
@@ -15,44 +16,98 @@ SCORING = (
     'time_limit')
 # In these, methods differ because they are different methods.
 METHOD = ('agent', 'method', 'batch_multiplier')
+# What of a run's starts is compared: not when, where and how far.
+PROVENANCE = (
+    'version', 'commit', 'dirty', 'packages', 'device', 'precision', 'threads')
 
 
-def differences(runs):
-  """Finds settings that make runs incomparable.
+@dataclasses.dataclass
+class Difference:
+  """A setting, or a part of the provenance, in which runs of a task differ.
+
+  Attributes:
+    key: str, dotted; `provenance.` before what is no setting.
+    values: dict of arm -> list of str, what its runs have.
+    within: list of str, the arms whose runs differ among themselves.
+    between: bool, whether arms differ in it that should not.
+  """
+
+  key: str
+  values: dict
+  within: list
+  between: bool
+
+
+def differing(arms):
+  """Finds in what runs of one task differ, within arms and between them.
+
+  Args:
+    arms: dict of arm -> list of Run; those without a config do not count.
+
+  Returns:
+    list of Difference; where a setting is part of what the method is, it only
+    counts within an arm.
+  """
+  arms = {k: [x for x in arm if x.config] for k, arm in arms.items()}
+  runs = [x for arm in arms.values() for x in arm]
+  found = []
+  noted = {k for x in runs for k in _starts(x)}
+  for key in [*sorted(_keys(runs)), *sorted(noted)]:
+    values = {k: y for k, arm in arms.items() if (y := _values(arm, key))}
+    within = [k for k, x in values.items() if len(x) > 1]
+    own = key in METHOD or key.partition('.')[0] in same_run.OF_METHODS
+    between = not own and len({frozenset(x) for x in values.values()}) > 1
+    if within or between:
+      found.append(Difference(
+          key, {k: sorted(map(_short, x)) for k, x in values.items()}, within,
+          between))
+  return found
+
+
+def sentences(runs):
+  """Says in words in what runs differ that should not.
 
   Args:
     runs: list of Run.
 
   Returns:
-    list of str, sentences: methods that are shown apart, then per task or
-    arm whose runs differ.
+    list of str: methods that are shown apart, then per task what makes scores
+    incomparable, what else arms differ in, and what the runs of an arm do.
   """
-  sentences = []
+  found = []
   for base in sorted({x.base for x in runs if x.variant}):
     arms = {x.method: x.variant for x in runs if x.base == base and x.variant}
     keys = sorted({k for x in arms.values() for k in x})
-    sentences.append(
+    found.append(
         f'{base}: runs of one task and seed differ in {_few(keys)}, so they '
         f'are shown as methods of their own: {", ".join(sorted(arms))}')
-  for task in sorted({x.task for x in runs}):
-    here = [x for x in runs if x.task == task and x.config]
-    sentences += [f'{task}: {x}' for x in scoring_differences(here)]
-    arms = {
-        m: [x for x in here if x.method == m]
-        for m in sorted({x.method for x in here})}
-    first = 'dreamer' if 'dreamer' in arms else next(iter(arms), '')
-    for method in arms:
-      sentences += [
-          f'{task}: {x}'
-          for x in method_differences(arms[first], arms[method])]
-    for method, arm in arms.items():
-      keys = sorted(
-          k for k in _keys(arm)
-          if k not in SCORING and len(_values(arm, k)) > 1)
-      if keys:
-        sentences.append(
-            f'{task}, {method}: the seeds differ in {_few(keys)}')
-  return sentences
+  for task, differences in by_task(runs).items():
+    here = [x for x in runs if x.task == task]
+    found += [f'{task}: {x}' for x in scoring_differences(here)]
+    rest = [x for x in differences if x.key not in SCORING]
+    between = [x.key for x in rest if x.between]
+    if between:
+      found.append(f'{task}: the arms also differ in {_few(between)}')
+    for arm in sorted({y for x in rest for y in x.within}):
+      keys = [x.key for x in rest if arm in x.within]
+      found.append(f'{task}, {arm}: the seeds differ in {_few(keys)}')
+  return found
+
+
+def by_task(runs):
+  """Finds in what the runs of each task differ.
+
+  Args:
+    runs: list of Run.
+
+  Returns:
+    dict of task -> list of Difference.
+  """
+  return {
+      task: differing({
+          m: [x for x in runs if x.task == task and x.method == m]
+          for m in sorted({x.method for x in runs if x.task == task})})
+      for task in sorted({x.task for x in runs})}
 
 
 def scoring_differences(runs):
@@ -64,35 +119,27 @@ def scoring_differences(runs):
   Returns:
     list of one str, or empty.
   """
-  runs = [x for x in runs if x.config]
-  keys = [x for x in SCORING if len(_values(runs, x)) > 1]
+  keys = [x.key for x in differing({'': runs}) if x.key in SCORING]
   return [
       f'the runs differ in {", ".join(keys)}, so their scores are not of one '
       'kind'] if keys else []
 
 
 def method_differences(first, second):
-  """Says in what two methods differ that is no part of the method.
+  """Says in what two arms differ that is no part of the method.
 
   Args:
-    first: list of Run of a task and method; without a config, they do not
-      count.
+    first: list of Run of a task and method.
     second: list of Run of the task and another method.
 
   Returns:
     list of one str, or empty; what `scoring_differences` names is left out.
   """
-  first, second = ([x for x in arm if x.config] for arm in (first, second))
-  if not first or not second:
-    return []
-  keys = sorted(
-      k for k in _keys([*first, *second])
-      if k not in SCORING and k not in METHOD
-      and k.partition('.')[0] not in same_run.OF_METHODS
-      and _values(first, k) != _values(second, k))
-  return [
-      f'{first[0].method} and {second[0].method} also differ in {_few(keys)}'
-  ] if keys else []
+  names = first[0].method, second[0].method
+  keys = [
+      x.key for x in differing(dict(zip(names, (first, second))))
+      if x.between and x.key not in SCORING]
+  return [f'{" and ".join(names)} also differ in {_few(keys)}'] if keys else []
 
 
 def sees_images(run):
@@ -155,10 +202,10 @@ def tell_apart(runs):
   cells: dict = {}
   for run in runs:
     cells.setdefault((run.task, run.base, run.seed), []).append(run)
-  differing: dict = {}
+  keys_of: dict = {}
   for (_, base, _), twins in cells.items():
     known = [x for x in twins if x.config]
-    differing.setdefault(base, set()).update(
+    keys_of.setdefault(base, set()).update(
         k for k in _keys(known) if len(_values(known, k)) > 1)
     for run in twins:
       if known and not run.config and len(twins) > 1:
@@ -166,15 +213,14 @@ def tell_apart(runs):
   names: dict = {}
   for run in runs:
     keys = sorted(
-        differing[run.base], key=lambda x: (not x.startswith('idm.'), x))
+        keys_of[run.base], key=lambda x: (not x.startswith('idm.'), x))
     if not keys or not run.config:
       continue
     run.variant = {
-        k: value(run, k) for k in keys
-        if same_run.has_effect(k, run.config)}
+        k: value(run, k) for k in keys if same_run.has_effect(k, run.config)}
     parts = [
         f'{k.removeprefix("idm.")} '
-        f'{"not set" if v is None else _short(v)}'
+        f'{"not set" if v is None else _short(_comparable(v))}'
         for k, v in [*run.variant.items()][:3]]
     parts += [f'and {len(keys) - 3} more'] if len(keys) > 3 else []
     name = f'{run.base} [{", ".join(parts)}]'
@@ -188,30 +234,42 @@ def tell_apart(runs):
 
 
 def _keys(runs):
-  # Of the settings that count for any of them.
+  # Of the settings that make another run, and count for any of these.
   return {
       k for x in runs for k in x.config
-      if not _private(k) and same_run.has_effect(k, x.config)}
+      if k != 'seed' and not same_run.INCIDENTAL.fullmatch(k)
+      and same_run.has_effect(k, x.config)}
 
 
-def _private(key):
-  # Seeds differ within an arm; how long a run is stands in its state, and
-  # scores are compared at steps that all runs have.
-  return key == 'seed' or bool(same_run.INCIDENTAL.fullmatch(key))
-
-
-def _comparable(value):
-  return str(float(value)) if number(value) else str(value)
+def _starts(run):
+  # What the starts of a run say: dotted key -> set of str.
+  found: dict = {}
+  for start in run.starts:
+    for key in PROVENANCE:
+      parts = start.get(key)
+      parts = {
+          f'{key}.{k}': v for k, v in parts.items()
+      } if isinstance(parts, dict) else {key: parts}
+      for name, part in parts.items():
+        if part is not None:
+          found.setdefault(f'provenance.{name}', set()).add(str(part))
+  return found
 
 
 def _values(runs, key):
+  if key.startswith('provenance.'):
+    return {y for x in runs for y in _starts(x).get(key, ())}
   return {
       _comparable(value(x, key)) for x in runs
       if same_run.has_effect(key, x.config)}
 
 
-def _short(value):
-  text = plain(f'{value:g}' if isinstance(value, float) else value)
+def _comparable(value):
+  return f'{float(value):.15g}' if number(value) else str(value)
+
+
+def _short(text):
+  text = plain(text)
   return text if len(text) <= 20 else f'{text[:19]}…'
 
 

@@ -13,9 +13,11 @@ import pathlib
 import numpy as np
 
 from ..config import load as config_lib
-from ..patches import ruamel_yaml
+from ..errors import UsageError
 from ..runs import metrics_file
 from . import run_settings
+from .run_settings import number
+from .run_settings import plain
 
 CONDITIONS = {'clean': 'eval_return', 'rotated': 'eval_rotated_return'}
 # Big, and without runs in them.
@@ -39,6 +41,7 @@ class Run:
     budget: int, environment steps that were asked for, or None if unknown.
     config: dict of dotted keys.
     rows: list of dicts, the lines of metrics.jsonl.
+    starts: list of dicts, the lines of provenance.jsonl.
     evaluation: dict, evaluation/evaluation.json, or None.
     notes: list of str, what is wrong with the files.
     duplicate_of: str, the name of another run with this task, method, seed
@@ -57,6 +60,7 @@ class Run:
   budget: int | None = None
   config: dict = dataclasses.field(default_factory=dict)
   rows: list = dataclasses.field(default_factory=list)
+  starts: list = dataclasses.field(default_factory=list)
   evaluation: dict | None = None
   notes: list = dataclasses.field(default_factory=list)
   duplicate_of: str = ''
@@ -100,7 +104,7 @@ class Run:
       finite are left out (they stand in `notes` if `key` is a return).
     """
     steps, values = metrics_file.series(
-        [x for x in self.rows if run_settings.number(x.get(key))], key)
+        [x for x in self.rows if number(x.get(key))], key)
     finite = np.isfinite(values)
     return steps[finite], values[finite]
 
@@ -172,7 +176,6 @@ def missing(runs):
 
 
 def _read(path, logdir):
-  plain = run_settings.plain
   name = plain(path.relative_to(logdir).as_posix())
   run = Run(path, plain(path.absolute().name) if name == '.' else name)
   run.config = _config(run)
@@ -193,10 +196,10 @@ def _read(path, logdir):
     run.notes.append(
         f'begun, but it left no config and no metrics; see its {TRIAL_LOG}')
   steps, repeat = run.config.get('steps'), run.config.get('action_repeat')
-  number = run_settings.number
   if number(steps) and number(repeat) and math.isfinite(steps * repeat):
     run.budget = round(steps * repeat)
   run.rows = _metrics(run)
+  run.starts = _starts(run)
   run.evaluation = _evaluation(run)
   return run
 
@@ -206,71 +209,48 @@ def _config(run):
   if not path.exists():
     return {}
   try:
-    config = ruamel_yaml.safe_load(path.read_text('utf-8'))
-  except Exception:  # Of many kinds: ruamel's, UnicodeError, OSError.
-    config = None
-  if not isinstance(config, dict):
+    return config_lib.stored_settings(path)
+  except UsageError:
     run.notes.append('config.yaml cannot be read')
     return {}
-  config = _flatten(config)
-  if config.get('precision') == 'auto':  # Of a run from before it was resolved.
-    config['precision'] = config_lib.AUTO_PRECISION
-  return config
-
-
-def _flatten(mapping, section=''):
-  result = {}
-  for key, value in mapping.items():
-    if isinstance(value, dict):
-      result.update(_flatten(value, f'{section}{key}.'))
-    else:
-      result[f'{section}{key}'] = value
-  return result
 
 
 def _metrics(run):
-  path = run.path / 'metrics.jsonl'
-  if not path.exists():
-    return []
   try:
-    # Once: a second look at a file that grows would find another one.
-    *lines, last = path.read_bytes().split(b'\n')
+    rows, damaged, lines = metrics_file.scan(run.path)
   except OSError as error:
-    run.notes.append(
-        f'metrics.jsonl cannot be read: {run_settings.plain(error)}')
+    run.notes.append(f'metrics.jsonl cannot be read: {plain(error)}')
     return []
-  lines = [x for x in lines if x.strip()]
-  rows = [x for x in map(_row, lines) if x]
-  if len(rows) < len(lines):
+  if damaged:
     run.notes.append(
-        f'{len(lines) - len(rows)} of {len(lines)} lines of metrics.jsonl '
-        'are damaged and left out')
-  # What has no end yet is being written, or its writer was killed.
-  rows += [x for x in [_row(last)] if x]
+        f'{damaged} of {lines} lines of metrics.jsonl are damaged and left '
+        'out')
   for key in CONDITIONS.values():
     bad = [
-        x['step'] for x in rows
-        if key in x and not (
-            run_settings.number(x[key]) and math.isfinite(x[key]))]
+        f'{x["step"]:,.0f}' for x in rows
+        if key in x and not (number(x[key]) and math.isfinite(x[key]))]
     if bad:
+      bad[5:] = [f'and {len(bad) - 5} more'] if len(bad) > 5 else []
       run.notes.append(
-          f'{key} is no finite number at env step '
-          f'{", ".join(f"{x:,.0f}" for x in bad[:5])}'
-          f'{f" and {len(bad) - 5} more" if len(bad) > 5 else ""}; left out')
+          f'{key} is no finite number at env step {", ".join(bad)}; left out')
   if rows and not any(CONDITIONS['clean'] in x for x in rows):
     run.notes.append('no evaluation yet')
   return rows
 
 
-def _row(line):
-  # None unless it is whole.
+def _starts(run):
+  path = run.path / 'provenance.jsonl'
+  found = []
   try:
-    row = json.loads(line.decode('utf-8', 'replace'))
-  except (ValueError, RecursionError):
-    return None
-  if not isinstance(row, dict) or not run_settings.number(row.get('step')):
-    return None
-  return row if math.isfinite(row['step']) else None
+    for line in path.read_text('utf-8', 'replace').splitlines():
+      found.append(json.loads(line))
+      if not isinstance(found[-1], dict):
+        raise ValueError('not a start')
+  except FileNotFoundError:
+    pass
+  except (OSError, ValueError, RecursionError):
+    run.notes.append('provenance.jsonl cannot be read to its end')
+  return [x for x in found if isinstance(x, dict)]
 
 
 def _evaluation(run):
@@ -290,13 +270,12 @@ def _evaluation(run):
         'evaluation.json are damaged and left out')
   value = found.get('value')
   if not isinstance(value, dict) or not all(
-      run_settings.number(value.get(x))
-      for x in ('predicted', 'realised', 'error')):
+      number(value.get(x)) for x in ('predicted', 'realised', 'error')):
     value = None
   step = found.get('env_step')
   return {
-      'env_step': int(step) if run_settings.number(step) else None,
-      'checkpoint': run_settings.plain(found.get('checkpoint', '')),
+      'env_step': int(step) if number(step) else None,
+      'checkpoint': plain(found.get('checkpoint', '')),
       'conditions': whole, 'value': value}
 
 
@@ -307,10 +286,10 @@ def _condition(found):
   returns, strength = found.get('returns'), found.get('strength', 0.0)
   if not isinstance(returns, list) or not returns:
     return None
-  if not run_settings.number(strength) or not all(
-      run_settings.number(x) and math.isfinite(x) for x in returns):
+  if not number(strength) or not all(
+      number(x) and math.isfinite(x) for x in returns):
     return None
   return {
-      'kind': run_settings.plain(found['kind']), 'strength': float(strength),
-      'per': run_settings.plain(found.get('per') or ''),
-      'fill': run_settings.plain(found.get('fill') or ''), 'returns': returns}
+      'kind': plain(found['kind']), 'strength': float(strength),
+      'per': plain(found.get('per') or ''),
+      'fill': plain(found.get('fill') or ''), 'returns': returns}

@@ -4,14 +4,16 @@ import dataclasses
 import functools
 
 import numpy as np
+import pandas as pd
 
 from . import published
 from .runs import CONDITIONS
 
 # The rest follows by name.
 ORDER = (
-    'idm', 'dreamer', 'wo_eva', 'wo_dm', 'wo_cst_dm', 'doubled', 'clion',
-    'bird', 'soft_bird', 'planet', 'no_value', 'contrastive', 'reward_only')
+    'idm', 'dreamer', 'wo_eva', 'wo_dm', 'wo_cst_dm', 'doubled',
+    'doubled_starts', 'clion', 'bird', 'soft_bird', 'planet', 'no_value',
+    'contrastive', 'reward_only')
 
 
 def methods(runs):
@@ -58,6 +60,18 @@ def select(runs, task=None, method=None, key=None):
       and (key is None or len(x.series(key)[0]))]
 
 
+def conditions(runs):
+  """Lists the conditions that any run was evaluated under.
+
+  Args:
+    runs: list of Run.
+
+  Returns:
+    list of `clean`, `rotated`.
+  """
+  return [x for x, key in CONDITIONS.items() if select(runs, key=key)]
+
+
 def shared(runs, condition):
   """Picks runs in which each task has the same weight for every method.
 
@@ -101,6 +115,23 @@ def score_at(run, condition, step):
   return float(values[index]), int(steps[index])
 
 
+def by_task(runs, condition, step):
+  """Collects the scores at a step.
+
+  Args:
+    runs: list of Run.
+    condition: `clean` or `rotated`.
+    step: int, environment steps.
+
+  Returns:
+    list of float arrays [runs], one per task that has any.
+  """
+  found = [
+      [y[0] for x in select(runs, task) if (y := score_at(x, condition, step))]
+      for task in tasks(runs)]
+  return [np.array(x) for x in found if x]
+
+
 def common_step(runs, condition):
   """Finds the largest step at which all runs have a score.
 
@@ -121,40 +152,41 @@ def curves(runs, key):
   """Puts the runs' values of a metric on one axis of steps.
 
   Args:
-    runs: list of Run, each with a value of the metric.
+    runs: list of Run.
     key: str, the metric.
 
   Returns:
-    steps, float [n], all at which any run has a value; and values, float
-    [n, runs]: each run's latest value, and NaN before its first and behind
-    its last one. Nothing is smoothed.
+    pandas.DataFrame, a row for each step at which any run has a value and a
+    column for each run that has any: its latest value, and NaN before its
+    first and behind its last one. Nothing is smoothed.
   """
-  series = [x.series(key) for x in runs]
-  steps = np.unique(np.concatenate([x for x, _ in series]))
-  values = np.full((len(steps), len(runs)), np.nan)
-  for column, (own, found) in zip(values.T, series):
-    inside = (steps >= own[0]) & (steps <= own[-1])
-    column[inside] = found[np.searchsorted(own, steps[inside], 'right') - 1]
-  return steps, values
+  columns = [x.series(key) for x in select(runs, key=key)]
+  found = pd.DataFrame({
+      i: pd.Series(values, steps) for i, (steps, values) in enumerate(columns)})
+  return found.sort_index().ffill(limit_area='inside')
 
 
-def mean_std(values):
-  """Averages over runs, where there are any.
+def evaluations(runs):
+  """Lists every evaluation while training.
 
   Args:
-    values: float [..., runs], NaN where a run has none.
+    runs: list of Run.
 
   Returns:
-    mean, float [...]; sample standard deviation, float [...], NaN with fewer
-    than two runs; and count, int [...].
+    pandas.DataFrame with task, method, seed, condition, env_step, return and
+    std_over_episodes (NaN where the run did not log it).
   """
-  values = np.asarray(values, float)
-  count = np.isfinite(values).sum(-1)
-  with np.errstate(all='ignore'):
-    mean = np.nansum(values, -1) / count
-    square = np.nansum((values - mean[..., None]) ** 2, -1)
-    std = np.sqrt(np.where(count > 1, square / (count - 1), np.nan))
-  return mean, std, count
+  columns = [
+      'task', 'method', 'seed', 'condition', 'env_step', 'return',
+      'std_over_episodes']
+  found = []
+  for run in runs:
+    for condition, key in CONDITIONS.items():
+      spread = dict(zip(*run.series(f'{key}_std')))
+      found += [
+          (run.task, run.method, run.seed, condition, int(step), value,
+           spread.get(step)) for step, value in zip(*run.series(key))]
+  return pd.DataFrame(found, columns=columns)
 
 
 @dataclasses.dataclass
@@ -166,8 +198,8 @@ class Row:
     condition: `clean` or `rotated`.
     step: int, environment steps.
     about: str, why this step.
-    scores: dict of method -> list of (return, env step of the evaluation,
-      seed); empty where no run has come so far.
+    scores: dict of method -> list of (return, env step of the evaluation);
+      empty where no run has come so far.
     published: dict of (source, method) -> entry of `published.load`.
   """
 
@@ -203,11 +235,9 @@ def table(runs, condition):
       if reached or published.scores(task, condition, step):
         about[step] = "the paper's"
     for step, why in sorted(about.items()):
-      scores: dict = {x: [] for x in methods(runs)}
-      for run in here:
-        score = score_at(run, condition, step)
-        if score:
-          scores[run.method].append((*score, run.seed))
+      scores = {
+          m: [y for x in select(here, method=m)
+              if (y := score_at(x, condition, step))] for m in methods(runs)}
       rows.append(Row(
           task, condition, step, why, scores,
           published.scores(task, condition, step)))
@@ -218,11 +248,11 @@ def span(values):
   """Writes a range of whole numbers.
 
   Args:
-    values: list of int, sorted.
+    values: collection of int.
 
   Returns:
     str such as `5` or `3 to 1,000`; `unknown` of none.
   """
   return ' to '.join(
-      f'{x:,.0f}' for x in dict.fromkeys([*values[:1], *values[-1:]])
-  ) or 'unknown'
+      f'{x:,.0f}' for x in sorted({min(values), max(values)})
+  ) if values else 'unknown'

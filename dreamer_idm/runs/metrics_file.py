@@ -17,24 +17,44 @@ def read(logdir, keys=()):
     list of dicts, one per line of metrics.jsonl that is whole and has a
     number as its `step`, finite and not negative, and any of the keys.
   """
+  return scan(logdir, keys)[0]
+
+
+def scan(logdir, keys=()):
+  """Reads a run's metrics and counts the lines that are damaged.
+
+  Args:
+    logdir: pathlib.Path of the run.
+    keys: as of `read`.
+
+  Returns:
+    list of dicts as of `read`; int, how many lines are damaged: not a last
+    one without its end, which is being written or whose writer was killed;
+    and int, how many there are.
+  """
   rows: list = []
+  damaged = lines = 0
   path = logdir / 'metrics.jsonl'
   if not path.exists():
-    return rows
+    return rows, damaged, lines
   with path.open(encoding='utf-8', errors='replace') as file:
     for line in file:
+      if not line.strip():
+        continue
+      lines += 1
       try:
         row = json.loads(line)
       except (ValueError, RecursionError):
-        continue  # The last line of a killed run may be cut off.
+        row = None
       step = row.get('step') if isinstance(row, dict) else None
       if not isinstance(step, (int, float)) or not 0 <= step < 2 ** 63:
+        damaged += line.endswith('\n')
         continue
       if keys:
         row = {k: row[k] for k in ('step', *keys) if k in row}
       if len(row) > 1 or not keys:
         rows.append(row)
-  return rows
+  return rows, damaged, lines
 
 
 def series(rows, key):

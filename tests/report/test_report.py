@@ -44,7 +44,7 @@ def read(out):
   text = (out / 'index.html').read_text('utf-8')
   page = Outline(text)
   assert not page.open
-  return page, ' '.join(page.words)
+  return page, ' '.join(' '.join(page.words).split())
 
 
 def rows(out, name):
@@ -148,10 +148,10 @@ def test_the_page_shows_every_part(grid):
   assert 'reconstruct/drift.png is no PNG' in text
   assert sorted(x.stem for x in (grid / 'figures').glob('*.svg')) == [
       'ablation', 'aggregate', 'diagnostics_dmc_hopper_stand',
-      'diagnostics_dmc_walker_walk', 'learning_curves',
+      'diagnostics_dmc_walker_walk', 'learning_curves', 'profiles',
       'robustness_dmc_walker_walk']
   kinds = [x.split(';')[0] for x in page.sources if x.startswith('data:')]
-  assert kinds.count('data:image/svg+xml') == 6
+  assert kinds.count('data:image/svg+xml') == 7
   assert kinds.count('data:image/png') == 2
   links = [x[1:] for x in page.sources if x.startswith('#')]
   source = (grid / 'index.html').read_text('utf-8')
@@ -202,7 +202,7 @@ def test_the_numbers_as_csv(grid):
   assert float(ours['mean']) == 132 and ours['seeds'] == '5'
   assert float(ours['std']) == pytest.approx(np.std(range(5), ddof=1))
   assert any(
-      x['source'] == 'published: IDM NeurIPS 2021' and x['mean'] == '630'
+      x['source'] == 'published: IDM NeurIPS 2021' and float(x['mean']) == 630
       for x in table)
   means = [
       x for x in rows(grid, 'aggregate.csv') if x['statistic'] == 'mean']
@@ -327,13 +327,13 @@ def test_methods_without_a_fitting_baseline_are_named(tmp_path):
 
 def test_bars_of_negative_returns_are_seen():
   figure, (axes,) = figures.grid(1, 2)
-  figures.bar(axes[0], 0, 0.8, -1000.0, float('nan'), [-1000.0], 'red')
-  figures.bar(axes[1], 0, 0.8, -1200.0, float('nan'), [-1200.0], 'red')
+  figures.bar(axes[0], 0, 0.8, [-1000.0], 'red')
+  figures.bar(axes[1], 0, 0.8, [-1200.0], 'red')
   figures.same_scale(axes)
   assert axes[0].get_ylim() == axes[1].get_ylim() == (
       pytest.approx(-1260), 0)
   figure, (axes,) = figures.grid(1, 2)
-  figures.bar(axes[0], 0, 0.8, 1000.0, float('nan'), [1000.0], 'red')
+  figures.bar(axes[0], 0, 0.8, [1000.0], 'red')
   figures.same_scale(axes)  # One is empty.
   assert axes[1].get_ylim() == (0, pytest.approx(1050))
 

@@ -1,9 +1,9 @@
 import json
-import pathlib
 
 import numpy as np
 import pytest
 from report_runs import RESULTS
+from report_runs import run_report
 from report_runs import write_run
 
 from dreamer_idm.report import caveats
@@ -61,7 +61,7 @@ def test_a_setting_that_a_run_did_not_know_yet_is_its_default(tmp_path):
   found = runs.find(tmp_path)
   assert {x.method for x in found} == {
       'dreamer', 'idm [sigma_h 0.1]', 'idm [sigma_h 0.2]'}
-  assert len(run_settings.differences(found)) == 1  # That there are two.
+  assert len(run_settings.sentences(found)) == 1  # That there are two.
 
 
 def test_a_run_is_found_in_its_own_folder(tmp_path):
@@ -104,19 +104,10 @@ def test_damaged_lines_and_values_are_left_out_and_named(tmp_path):
   assert 'at env step 4,000, 5,000, 5,500' in run.notes[1]
 
 
-def test_a_line_that_is_being_written_is_no_damage(tmp_path, monkeypatch):
+def test_a_line_that_is_being_written_is_no_damage(tmp_path):
   path = write_run(tmp_path, returns=[1.0]) / 'metrics.jsonl'
   with path.open('a') as f:
     f.write('{"step": 2000, "eval_re')
-  read = pathlib.Path.read_bytes
-
-  def read_and_grow(self):
-    data = read(self)
-    with self.open('a') as f:
-      f.write('turn": 2.0}\n{"step": 3000}\n')
-    return data
-
-  monkeypatch.setattr(pathlib.Path, 'read_bytes', read_and_grow)
   run, = runs.find(tmp_path)
   assert run.notes == [] and run.env_step == 1000
   path.write_text('{"step": 1000, "eval_return": 4.0}')  # Whole, but no end.
@@ -189,7 +180,7 @@ def test_other_settings_are_another_method(tmp_path):
       'idm [sigma_h 0.1]', 'idm [sigma_h 0.2]', 'dreamer']
   assert len(used) == 7 and {x.base for x in used} == {'idm', 'dreamer'}
   assert len(scores.select(used, 'b', 'idm [sigma_h 0.1]')) == 1
-  sentence, = run_settings.differences(used)
+  sentence, = run_settings.sentences(used)
   assert 'differ in idm.sigma_h' in sentence and sentence.endswith(
       'methods of their own: idm [sigma_h 0.1], idm [sigma_h 0.2]')
   for method in scores.methods(found)[:2]:
@@ -238,11 +229,12 @@ def test_methods_that_differ_in_more_than_the_method_are_named(tmp_path):
         steps=size, eval_every=size)
   found = runs.find(tmp_path)
   note = 'dreamer and idm also differ in rssm.deter'
-  assert run_settings.differences(found) == [f't: {note}']
+  sentence, = run_settings.sentences(found)
+  assert sentence == 't: the arms also differ in rssm.deter'
   compared, = comparison.compare(found, 'idm', 'clean')
   assert note in compared.notes
   warnings = caveats.collect(found, found, [compared], [])
-  assert len([x for x in warnings if note in x]) == 1
+  assert len([x for x in warnings if 'also differ in' in x]) == 1
 
 
 def test_holes_in_the_grid(tmp_path):
@@ -260,7 +252,7 @@ def test_differing_settings_are_named(tmp_path):
   write_run(tmp_path, 'b', 'idm', returns=[1.0], eval_eps=10)
   write_run(tmp_path, 'c', 'idm', returns=[1.0], agent='idm')
   write_run(tmp_path, 'c', 'dreamer', returns=[1.0], agent='dreamer')
-  first, second = run_settings.differences(runs.find(tmp_path))
+  first, second = run_settings.sentences(runs.find(tmp_path))
   assert first.startswith('b: the runs differ in eval_eps,')
   assert second.endswith('the seeds differ in idm.sigma_h')
 
@@ -298,15 +290,9 @@ def test_a_score_is_the_last_evaluation_of_a_run_that_came_so_far(tmp_path):
 def test_curves_of_runs_of_different_length(tmp_path):
   write_run(tmp_path, seed=0, returns=[1.0, 2.0, 3.0])
   write_run(tmp_path, seed=1, returns=[5.0], budget=3000)
-  steps, values = scores.curves(runs.find(tmp_path), 'eval_return')
-  np.testing.assert_array_equal(steps, [1000, 2000, 3000])
-  np.testing.assert_array_equal(
-      values, [[1, 5], [2, np.nan], [3, np.nan]])
-  mean, std, count = scores.mean_std(values)
-  np.testing.assert_array_equal(mean, [3, 2, 3])
-  np.testing.assert_array_equal(count, [2, 1, 1])
-  assert std[0] == pytest.approx(np.std([1, 5], ddof=1))
-  assert np.isnan(std[1:]).all()
+  found = scores.curves(runs.find(tmp_path), 'eval_return')
+  np.testing.assert_array_equal(found.index, [1000, 2000, 3000])
+  np.testing.assert_array_equal(found, [[1, 5], [2, np.nan], [3, np.nan]])
 
 
 def test_the_table_has_the_papers_steps_and_the_runs_own(tmp_path):
@@ -318,8 +304,8 @@ def test_the_table_has_the_papers_steps_and_the_runs_own(tmp_path):
       40_000: 'all runs have it', 100_000: "the paper's",
       120_000: "the runs' budget", 500_000: "the paper's"}
   assert rows[100_000].scores == {
-      'idm': [], 'dreamer': [(10.0, 100_000, 0), (30.0, 100_000, 1)]}
-  assert rows[120_000].scores['dreamer'] == [(10.0, 120_000, 0)]
+      'idm': [], 'dreamer': [(10.0, 100_000), (30.0, 100_000)]}
+  assert rows[120_000].scores['dreamer'] == [(10.0, 120_000)]
   entry = rows[500_000].published['IDM NeurIPS 2021', 'Dreamer']
   assert (entry['mean'], entry['std']) == (897, 49)
   assert rows[40_000].published == {}
@@ -346,3 +332,33 @@ def test_published_scores_are_complete():
   assert row['IDM NeurIPS 2021', 'IDM']['mean'] == 598.2
   assert row['CLION ICLR 2021 submission', 'CLION']['steps'] == 505_000
   assert published.scores('dmc_ball_in_cup_catch', 'clean', 100_000) == {}
+
+
+def test_provenance_that_differs_is_in_the_table_of_differences(tmp_path):
+  starts = {
+      'dreamer': [[{'version': '0.1.0', 'commit': 'a' * 40, 'packages': {
+          'tensorflow': '2.21.0', 'numpy': '2.4.6'}, 'host': 'one'}]],
+      'idm': [
+          [{'version': '0.1.0', 'commit': 'a' * 40, 'packages': {
+              'tensorflow': '2.21.0', 'numpy': '2.4.6'}, 'host': 'secret'},
+           {'version': '0.1.0', 'commit': 'b' * 40, 'packages': {
+               'tensorflow': '2.21.0', 'numpy': '2.2.6'}}],
+          [{'version': '0.1.0', 'commit': 'a' * 40}]]}
+  for method, of_seeds in starts.items():
+    for seed, rows in enumerate(of_seeds):
+      path = write_run(tmp_path, 't', method, seed, [1.0], agent=method)
+      (path / 'provenance.jsonl').write_text(
+          ''.join(json.dumps(x) + '\n' for x in rows))
+  found = {
+      x.key: x for x in run_settings.by_task(runs.find(tmp_path))['t']}
+  assert {*found} == {'provenance.commit', 'provenance.packages.numpy'}
+  commit = found['provenance.commit']
+  assert commit.within == ['idm'] and commit.between
+  assert len(commit.values['idm']) == 2 and len(commit.values['dreamer']) == 1
+  out = run_report(tmp_path)
+  page = (out / 'index.html').read_text('utf-8')
+  assert '>provenance.packages.numpy<' in page and 'secret' not in page
+  (path / 'provenance.jsonl').write_text('{"version": "9"}\n{"ver')
+  run = runs.find(path)[0]
+  assert run.notes == ['provenance.jsonl cannot be read to its end']
+  assert run.starts == [{'version': '9'}]
