@@ -208,7 +208,7 @@ class RunLog:
 
     Args:
       name: str, `eval` or `eval_rotated`.
-      result: evaluation.Evaluation.
+      result: rollout.Evaluation.
     """
     episode = result.episode
     self._logger.scalar(f'{name}_return', result.returns.mean())

@@ -51,6 +51,30 @@ def test_evaluation_runs_whole_episodes_and_sums_their_rewards(agent, env):
   assert returns.min() > 0
 
 
+class Growing:
+  """An environment whose n-th episode has n steps."""
+
+  def __init__(self, env):
+    self._env, self._steps, self._length = env, 0, 0
+    self.obs_space, self.act_space = env.obs_space, env.act_space
+
+  def reset(self):
+    self._steps, self._length = 0, self._length + 1
+    return self._env.reset()
+
+  def step(self, action):
+    self._steps += 1
+    obs = self._env.step(action)
+    return {**obs, 'is_last': self._steps == self._length}
+
+
+def test_evaluation_has_the_length_of_every_episode(agent, env):
+  result = rollout.evaluate(agent, Growing(env), 4)
+  assert [len(x['reward']) - 1 for x in result.episodes] == [1, 2, 3, 4]
+  assert not any('image' in x for x in result.episodes)
+  assert len(result.episode['reward']) == 2
+
+
 def test_evaluation_acts_by_the_mode_without_noise(agent, env):
   agent.config = agent.config.update({'expl_noise': 0.5})
   obs = {k: np.stack([v]) for k, v in env.reset().items()}
