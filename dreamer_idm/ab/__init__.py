@@ -5,7 +5,7 @@ machine (`engine`) or on Ray (`engine_ray`). No TensorFlow is imported here.
 """
 
 import argparse
-import contextlib
+import math
 import signal
 
 from ..errors import UsageError
@@ -14,13 +14,18 @@ from . import plan as plan_lib
 from . import trial_table
 from .comparison import Comparison
 
+LEAST = {
+    'threads': 1, 'memory': 0, 'retries': 0, 'jobs': 1, 'per_gpu': 1,
+    'cpus': 0, 'gpus': 0}
+ENGINES = {  # Whose arguments these are.
+    'jobs': 'local', 'per_gpu': 'local', 'address': 'ray', 'cpus': 'ray',
+    'gpus': 'ray'}
 DESCRIPTION = """\
 Trains every method on every task with every seed, each in a process of its
 own with the folder LOGDIR/<task>/<method>/<seed>. Complete trials are skipped,
-interrupted ones resume from their checkpoints, failed ones are retried.
-It goes seed by seed through all tasks and methods, so that a comparison which
-is stopped early is still a fair one. What a trial prints goes to ab.log in its
-folder. On a machine with GPUs every trial gets one of them."""
+interrupted ones resume from their checkpoints, failed ones are retried. It
+goes seed by seed, so that a comparison that is stopped early is a fair one.
+What a trial prints goes to ab.log in its folder."""
 
 EPILOG = """\
 Flags of `dreamer-idm train` behind -- are passed on to every trial:
@@ -49,22 +54,25 @@ def add_arguments(parser):
   add('--methods', nargs='+', default=['dreamer', 'idm'], metavar='METHOD',
       help='dreamer, or presets that go behind --configs: idm, wo_eva, wo_dm, '
       'wo_cst_dm, doubled (default: dreamer idm)')
+  add('--grid', nargs='+', default=[], metavar='KEY=V1,V2',
+      help='keys of the config with values: every combination is an arm of '
+      'its own, with the folder <method>+KEY-V1 (a list has spaces: "a=1 2")')
   add('--seeds', nargs='+', type=int, default=[0, 1, 2], metavar='SEED',
       help='default: 0 1 2')
   add('--logdir', default='logdir', help='default: logdir')
-  add('--threads', type=_at_least(1, int), default=1, metavar='N',
+  add('--threads', type=int, default=1, metavar='N',
       help='CPU threads of a trial (default: 1)')
-  add('--memory', type=_at_least(0, float), default=0.0, metavar='GB',
-      help='memory of a trial: no more of them run than the machine has '
-      'memory for, and one whose processes together have more resident is '
-      'killed and counts as failed; default: no limit')
-  add('--retries', type=_at_least(0, int), default=2, metavar='N',
+  add('--memory', type=float, default=0.0, metavar='GB',
+      help='memory of a trial: no more of them run than there is memory for, '
+      'and one that has more resident, with all its processes, is killed and '
+      'counts as failed (default: no limit)')
+  add('--retries', type=int, default=2, metavar='N',
       help='how often a trial that failed is retried, after a pause that '
       'grows from seconds to minutes (default: 2)')
-  add('--jobs', type=_at_least(1, int), metavar='N',
-      help='local: trials at a time (default: GPUs times --per-gpu, which is '
-      'also the most; without GPUs, cores / threads)')
-  add('--per-gpu', type=_at_least(1, int), metavar='N',
+  add('--jobs', type=int, metavar='N',
+      help='local: trials at a time (default: cores / threads; on GPUs at '
+      'most GPUs x --per-gpu)')
+  add('--per-gpu', type=int, metavar='N',
       help='local: trials on each GPU at a time (default: 1). The GPUs are '
       'those in CUDA_VISIBLE_DEVICES, or all that nvidia-smi lists')
   add('--engine', choices=['local', 'ray'], default='local',
@@ -72,9 +80,9 @@ def add_arguments(parser):
       'started here for the time (pip install ray)')
   add('--address', metavar='ADDRESS',
       help="ray: the cluster's address, or auto (default: start a Ray here)")
-  add('--cpus', type=_at_least(0, float), metavar='N',
+  add('--cpus', type=float, metavar='N',
       help='ray: CPUs of a trial (default: threads); 0 only with --gpus')
-  add('--gpus', type=_at_least(0, float), metavar='N',
+  add('--gpus', type=float, metavar='N',
       help='ray: GPUs of a trial, 0.5 for two on one (default: 0, none)')
   add('flags', nargs='*', metavar='-- FLAGS', help='passed on to train')
 
@@ -92,13 +100,24 @@ def run(args, program=None):
   Raises:
     UsageError: before anything is started.
   """
-  _check(args)
+  for name, low in LEAST.items():
+    value, flag = getattr(args, name), f'--{name.replace("_", "-")}'
+    if value is not None and not low <= value < math.inf:  # Also of nan.
+      raise UsageError(f'{flag} must be at least {low}, but is {value}')
+  for name, kind in ENGINES.items():
+    if getattr(args, name) is not None and args.engine != kind:
+      raise UsageError(
+          f'--{name.replace("_", "-")} is for --engine {kind}; with Ray, '
+          '--cpus, --gpus and --memory say how many trials have room')
   trials = plan_lib.plan(args, program)
   done = sum(x.state == 'complete' for x in trials)
   if done == len(trials):
     print(f'All {done} trials are complete; nothing to do.')
     return 0
-  engine = _engine(args)
+  engine_class = engine_lib.LocalEngine
+  if args.engine == 'ray':
+    from .engine_ray import RayEngine as engine_class
+  engine = engine_class(args)
   # Clusters say goodbye with SIGTERM; it ends this as Ctrl-C does.
   before = signal.signal(signal.SIGTERM, signal.default_int_handler)
   try:
@@ -110,36 +129,3 @@ def run(args, program=None):
   finally:
     signal.signal(signal.SIGTERM, before)
     engine.close()
-
-
-def _check(args):
-  """Raises UsageError for arguments that do not go together."""
-  for name in ('address', 'cpus', 'gpus', 'jobs', 'per_gpu'):
-    engine = 'local' if name in ('jobs', 'per_gpu') else 'ray'
-    if getattr(args, name) is not None and args.engine != engine:
-      raise UsageError(
-          f'--{name.replace("_", "-")} is for --engine {engine}; with Ray, '
-          '--cpus, --gpus and --memory say how many trials have room')
-  if args.cpus == 0 and not args.gpus:
-    raise UsageError(
-        '--cpus 0 needs --gpus, or nothing keeps Ray from running all trials '
-        'at once')
-
-
-def _engine(args):
-  if args.engine == 'ray':
-    from . import engine_ray
-    return engine_ray.RayEngine(args)
-  return engine_lib.LocalEngine(args)
-
-
-def _at_least(low, kind):
-  """Returns a type for argparse."""
-  def parse(text):
-    with contextlib.suppress(ValueError, OverflowError):
-      if low <= kind(text) < float('inf'):  # Also false of nan.
-        return kind(text)
-    name = 'a whole number' if kind is int else 'a number'
-    raise argparse.ArgumentTypeError(
-        f'expects {name} >= {low}, but got {text!r}')
-  return parse

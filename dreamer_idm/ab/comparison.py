@@ -1,6 +1,7 @@
 """What runs when: trials on their way through an engine."""
 
 import contextlib
+import os
 import signal
 import time
 import traceback
@@ -10,9 +11,8 @@ from ..runs import lock
 from . import trial_process
 
 POLL = 0.5  # Seconds between two looks at the trials.
-# Seconds that an interrupted trial has for saving: those of ours before they
-# are killed, and those that somebody else interrupted before we take their
-# folders for in use.
+# Seconds that an interrupted trial has for saving, before it is killed, or its
+# folder taken for in use if it is somebody else's.
 GOODBYE = 60
 # Seconds before the first retry; before each further one, GROWTH times more.
 PAUSE, GROWTH, LONGEST = 5, 6, 3600
@@ -33,14 +33,11 @@ class Comparison:
     """
     self._trials, self._engine, self._retries = trials, engine, retries
     self._table, self._began = table, time.time()
-    # Those that the engine has -> the size of their logs before.
-    self._started: dict[int, int] = {}
+    # Index of those that the engine has -> Future, size of the log before.
+    self._started: dict = {}
 
   def run(self):
-    """Runs all trials that wait.
-
-    Whatever happens, no trial is left to be killed before it was asked to
-    save.
+    """Runs all trials that wait; whatever happens, they are asked to save.
 
     Returns:
       int exit code: 0 if all trials are complete, 1 if some are not, also
@@ -50,21 +47,21 @@ class Comparison:
       while True:
         now = time.time()
         self._start(now)
-        if not self._started and not self._expected(now):
-          break
-        self._watch(now)
+        # A process that was interrupted just now may still be saving.
+        if not self._started and not any(
+            now < max(x.due, max(x.ended, self._began) + GOODBYE)
+            for x in self._trials if x.state == 'waiting'):
+          return self._summary()
+        self._watch()
         self._table.show()
         time.sleep(POLL)
     except KeyboardInterrupt:
-      self._stop('Interrupted')
-      return 130
+      return self._stop('Interrupted', 130)
     except Exception as error:
       # Not raised: hours of the trials' work are more than an exception here.
       with contextlib.suppress(OSError, ValueError):
         traceback.print_exc()
-      self._stop(f'{type(error).__name__} in ab itself')
-      return 1
-    return self._summary()
+      return self._stop(f'{type(error).__name__} in ab itself', 1)
 
   def _start(self, now):
     """Starts what has room; folders in use may be free or complete later."""
@@ -79,34 +76,31 @@ class Comparison:
         trial.state = 'complete'
         continue
       trial.attempts += 1
-      self._started[index] = trial.log_size()
-      self._engine.start(index, trial)
+      size = _log_size(trial)
+      self._started[index] = self._engine.start(trial), size
 
-  def _expected(self, now):
-    """Whether a trial that has not been started may still be."""
-    # A process that was interrupted just now may still be saving.
-    return any(
-        now < max(x.due, max(x.ended, self._began) + GOODBYE)
-        for x in self._trials if x.state == 'waiting')
-
-  def _watch(self, now):
+  def _watch(self):
     """Looks at the started ones; each begins its log when it has room."""
-    for index, size in self._started.items():
+    for index, (future, size) in list(self._started.items()):
       trial = self._trials[index]
-      if trial.state == 'waiting' and trial.log_size() > size:
-        trial.state, trial.problem = 'running', ''
+      if trial.state == 'waiting' and _log_size(trial) > size:
+        trial.state = 'running'
         again = f', attempt {trial.attempts}' if trial.attempts > 1 else ''
         start = f' at env step {trial.steps:,}' if trial.steps else ''
         self._table.note(f'{trial}: running{start}{again}')
       trial.look()
-    for index, code, why in self._engine.ended():
-      del self._started[index]
-      self._on_end(self._trials[index], code, why, now)
+      if future.done():
+        del self._started[index]
+        self._on_end(trial, future)
 
-  def _on_end(self, trial, code, why, now):
+  def _on_end(self, trial, future):
     """Decides what follows an attempt."""
-    trial.look()
-    trial.ended, trial.state = now, 'waiting'
+    if error := future.exception():
+      last = str(error).strip().rpartition('\n')[2]
+      code, why = 1, f'cannot be run, {type(error).__name__}: {last}'[:300]
+    else:
+      code, why = future.result()
+    trial.ended, trial.state = time.time(), 'waiting'
     if code == 0:
       trial.state = 'complete'
       score = '' if trial.score is None else f', return {trial.score:.0f}'
@@ -116,20 +110,21 @@ class Comparison:
     # Another `ab` that looks at a folder has its lock for an instant, and on
     # Ray locks may be seen on one machine only.
     busy = code == USAGE and lock.BUSY in words
-    trial.problem = why or f'{_ending(code)}: {words}'
+    trial.problem = why or (
+        f'exit code {code}' if code > 0 else
+        f'killed by signal {-code} ({signal.strsignal(-code)})') + f': {words}'
     if code == USAGE and not busy or trial.attempts > self._retries:
-      trial.state = 'in use' if busy else 'failed'
-      then = 'not tried again'
+      trial.state, then = 'in use' if busy else 'failed', 'not tried again'
     else:
       pause = min(PAUSE * GROWTH ** (trial.attempts - 1), LONGEST)
-      trial.due = now + pause
+      trial.due = trial.ended + pause
       then = f'retry {trial.attempts} of {self._retries} in {duration(pause)}'
     log = [f'more in {trial.logdir / trial_process.LOG}'] if trace else []
     self._table.note('\n    '.join(
         [f'{trial}: {trial.problem}; {then}', *trace, *log]))
 
-  def _stop(self, reason):
-    """Lets all trials save."""
+  def _stop(self, reason, code):
+    """Lets all trials save; returns the exit code."""
     self._table.note(
         f'{reason}: the trials save and exit, which takes {GOODBYE}s at '
         'most; a second Ctrl-C cuts it short.')
@@ -143,6 +138,7 @@ class Comparison:
         trial.state = 'complete' if trial.complete() else 'stopped'
     self._table.end()
     self._table.note('Stopped; the same command resumes all of them.')
+    return code
 
   def _summary(self):
     """Tells how all trials ended; returns the exit code."""
@@ -158,7 +154,6 @@ class Comparison:
     return 1 if bad else 0
 
 
-def _ending(code):
-  if code < 0:
-    return f'killed by signal {-code} ({signal.strsignal(-code)})'
-  return f'exit code {code}'
+def _log_size(trial):
+  path = trial.logdir / trial_process.LOG
+  return os.path.getsize(path) if os.path.exists(path) else 0

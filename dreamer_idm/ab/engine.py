@@ -1,18 +1,45 @@
 """Trials on this machine, as many at a time as have room."""
 
 import concurrent.futures
+import itertools
 import os
+import re
 import signal
+import subprocess
 
 import psutil
 
 from ..errors import UsageError
-from . import gpus
 from . import trial_process
+
+GPUS = 'CUDA_VISIBLE_DEVICES'
+
+
+def gpus():
+  """Lists the GPUs that trials may use.
+
+  Returns:
+    list of str, values for CUDA_VISIBLE_DEVICES: those that it has if it is
+    set, else the UUIDs that `nvidia-smi -L` lists (CUDA may number GPUs in
+    another order), of the partitions where there are some (MIG).
+  """
+  if GPUS in os.environ:
+    names = [x.strip() for x in os.environ[GPUS].split(',')]
+    # CUDA stops at the first name that is no device.
+    return list(itertools.takewhile(
+        lambda x: x not in ('', '-1', 'NoDevFiles'), names))
+  try:
+    listed = subprocess.run(
+        ['nvidia-smi', '-L'], stdin=subprocess.DEVNULL, capture_output=True,
+        text=True, timeout=60, check=True).stdout
+  except (OSError, subprocess.SubprocessError):
+    return []  # No driver of NVIDIA's, or none that works.
+  found = re.findall(r'\(UUID: (\S+)\)', listed)
+  return [x for x in found if x.startswith('MIG-')] or found
 
 
 class LocalEngine:
-  """Runs trials, each known by a number of the caller's.
+  """Runs trials.
 
   Attributes:
     slots: int, how many run at a time.
@@ -29,7 +56,7 @@ class LocalEngine:
     Raises:
       UsageError: if there is no room for one.
     """
-    self._memory, self._gpus = args.memory, gpus.visible()
+    self._memory, self._gpus = args.memory, gpus()
     if self._gpus:
       each = args.per_gpu or 1
       most = len(self._gpus) * each
@@ -54,33 +81,19 @@ class LocalEngine:
       self.text += f', {args.memory:g} of {total:.1f} GB each'
     self.limit: float = self.slots
     self._pool = concurrent.futures.ThreadPoolExecutor(self.slots)
-    self._running: dict = {}  # Number -> Future and what `_ask` needs.
+    self._started: list = []  # Futures and what `_ask` needs.
 
-  def start(self, index, trial):
+  def start(self, trial):
     """Starts a trial.
 
     Args:
-      index: int, its number.
       trial: Trial.
-    """
-    self._running[index] = self._submit(trial)
-
-  def ended(self):
-    """Removes the trials whose processes have ended.
 
     Returns:
-      list of (int number, int exit code, str): why it was killed, or could
-      not be run, if so.
+      concurrent.futures.Future of what `trial_process.attempt` returns.
     """
-    found = []
-    for index, (future, _) in list(self._running.items()):
-      if future.done():
-        del self._running[index]
-        error = future.exception()
-        lines = str(error).strip().splitlines() or ['']
-        found.append((index, *(future.result() if error is None else (
-            1, f'cannot be run, {type(error).__name__}: {lines[-1]}'[:300]))))
-    return found
+    self._started.append(self._submit(trial))
+    return self._started[-1][0]
 
   def stop(self, seconds):
     """Asks all trials to save and exit, and waits for them.
@@ -92,28 +105,26 @@ class LocalEngine:
       KeyboardInterrupt: if interrupted again; none is left then either.
     """
     try:
-      for _, handle in self._running.values():
+      for _, handle in self._started:
         self._ask(handle)
-      concurrent.futures.wait([x for x, _ in self._running.values()], seconds)
+      concurrent.futures.wait([x for x, _ in self._started], seconds)
     finally:
       self.close()
 
   def close(self):
     """Kills what is left."""
-    for _, (asked, _) in self._running.values():
+    for _, (asked, _) in self._started:
       asked.append(signal.SIGKILL)
     self._pool.shutdown()
 
   def _submit(self, trial):
-    gpu, environ = None, trial.environ
+    """Returns a Future and what `_ask` needs."""
     asked: list[int] = []
-    if self._gpus:
-      busy = [x for _, (_, x) in self._running.values()]
-      gpu = min(self._gpus, key=busy.count)
-      environ = {**environ, gpus.VARIABLE: gpu}
+    busy = [gpu for x, (_, gpu) in self._started if not x.done()]
+    gpu = min(self._gpus, key=busy.count) if self._gpus else None
     return self._pool.submit(
-        trial_process.attempt, trial.command, trial.logdir, environ,
-        self._memory, asked), (asked, gpu)
+        trial_process.attempt, trial.command, trial.logdir,
+        {GPUS: gpu} if gpu else {}, self._memory, asked), (asked, gpu)
 
   def _ask(self, handle):
     handle[0].append(signal.SIGTERM)

@@ -1,12 +1,9 @@
 """Trials on a Ray cluster, or on a Ray that is started for them here.
 
-Ray decides where and when a trial runs; what a trial is does not change: the
-same command, as a process below a Ray worker. Results come back over the
-shared file system. Retries are left to `comparison`, for both engines.
-
-Where Ray itself is ended, its workers' trials are killed without saving, and
-resume from their last checkpoints: after a SIGKILL of `ab`, or a SIGTERM of
-its whole process group, to which a Ray that was started here belongs.
+Ray decides where and when a trial runs, as a process below one of its workers;
+results come back over the shared file system. Where Ray itself is ended (by a
+SIGKILL of `ab`, or a SIGTERM of the process group of `ab` and a Ray that was
+started here) trials are killed unsaved and resume from their last checkpoints.
 """
 
 import importlib.util
@@ -18,7 +15,6 @@ import socket
 
 from ..errors import UsageError
 from . import engine
-from . import gpus
 from . import trial_process
 
 STORE = 80_000_000  # Bytes of shared memory, Ray's least; we need none.
@@ -65,6 +61,10 @@ class RayEngine(engine.LocalEngine):
       raise UsageError(
           '--engine ray needs Ray, which is not installed: '
           "pip install 'ray>=2.60', or use --engine local")
+    if args.cpus == 0 and not args.gpus:
+      raise UsageError(
+          '--cpus 0 needs --gpus, or nothing keeps Ray from running all '
+          'trials at once')
     if args.address not in (None, 'auto'):
       _check_address(args.address)
     os.environ.setdefault('RAY_USAGE_STATS_ENABLED', '0')
@@ -81,7 +81,7 @@ class RayEngine(engine.LocalEngine):
       raise UsageError(
           f'no Ray at --address {args.address}: '
           f'{str(error).splitlines()[0]}') from error
-    self._running, self._memory = {}, args.memory
+    self._started, self._memory = [], args.memory
     wanted = {
         'CPU': args.threads if args.cpus is None else args.cpus,
         'GPU': args.gpus or 0, 'memory': int(args.memory * trial_process.GB)}
@@ -89,7 +89,7 @@ class RayEngine(engine.LocalEngine):
         max_retries=0, num_cpus=wanted['CPU'], num_gpus=wanted['GPU'],
         memory=wanted['memory'] or None, runtime_env={'env_vars': {
             'PYTHONPATH': trial_process.python_path()}})
-    self._environ = {} if args.gpus else {gpus.VARIABLE: ''}
+    self._environ = {} if args.gpus else {engine.GPUS: ''}
     nodes = [x['Resources'] for x in ray.nodes() if x['Alive']]
     wanted = {k: v for k, v in wanted.items() if v}
     self.slots = sum(
@@ -106,18 +106,15 @@ class RayEngine(engine.LocalEngine):
   def close(self):
     """Leaves the cluster, or ends the Ray that was started.
 
-    What is left then is Ray's to kill: its workers end with our connection,
-    on a cluster too, and each kills its trial (seen with 2.60, a moment after
-    this returns). What a trial itself has started is not killed and ends when
-    it notices.
+    Its workers end with our connection, and each kills its trial (seen with
+    2.60). What a trial itself has started ends when it notices.
     """
-    self._running.clear()
     self._ray.shutdown()
 
   def _submit(self, trial):
     ref = self._remote.remote(
-        trial.command, trial.logdir, {**trial.environ, **self._environ},
-        self._memory, os.getcwd())
+        trial.command, trial.logdir, self._environ, self._memory,
+        os.getcwd())
     return ref.future(), ref
 
   def _ask(self, handle):

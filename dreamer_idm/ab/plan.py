@@ -1,5 +1,6 @@
 """The trials of a comparison: what is to be run, checked before it starts."""
 
+import itertools
 import pathlib
 import sys
 
@@ -9,14 +10,13 @@ from ..config import rules
 from ..config import same_run
 from ..envs import environments
 from ..errors import UsageError
-from . import trial_process
 from .trials import Trial
 
 VANILLA = 'dreamer'  # The method without a preset of its own.
 # What only the command's own arguments may set, and which.
 OWN = {
-    'configs': '--configs', 'task': '--tasks', 'method': '--methods',
-    'seed': '--seeds', 'logdir': '--logdir', 'threads': '--threads'}
+    'task': '--tasks', 'method': '--methods', 'seed': '--seeds',
+    'logdir': '--logdir', 'threads': '--threads'}
 PROGRAM = [sys.executable, '-m', 'dreamer_idm', 'train']
 
 
@@ -36,16 +36,19 @@ def plan(args, program=None):
     UsageError: if one of them could not be run, or its folder has a run with
       other settings.
   """
-  program = program or PROGRAM
   logdir = pathlib.Path(args.logdir).expanduser()
   if logdir.exists() and not logdir.is_dir():
     raise UsageError(f'--logdir is a file, not a folder: {logdir}')
-  trials: list[Trial] = []
-  for task in dict.fromkeys(args.tasks):
+  for task in args.tasks:
     environments.check_task(task)
-    for method in dict.fromkeys(args.methods):
-      trials += _seeds(args, program, task, method)
-  trials.sort(key=lambda x: args.seeds.index(x.seed))  # Stable.
+  found: dict = {}  # Points of a grid may be one for some methods.
+  points = list(itertools.product(*map(_values, args.grid)))
+  for task, method, point in itertools.product(
+      args.tasks, args.methods, points):
+    for trial in _arm(args, program or PROGRAM, task, method, point):
+      found.setdefault(trial.logdir, trial)
+  # Stable: within a seed, the order of the command line.
+  trials = sorted(found.values(), key=lambda x: args.seeds.index(x.seed))
   for trial in trials:
     trial.look()
     if trial.complete():
@@ -53,54 +56,22 @@ def plan(args, program=None):
   return trials
 
 
-def _seeds(args, program, task, method):
-  """Lists the Trials of one task and method, one for each seed."""
+def _values(text):
+  """Splits `key=v1,v2` into a list of (key, value), both str."""
+  key, equals, values = text.partition('=')
+  if not key or not all(x.split() for x in values.split(',')):
+    raise UsageError(f'--grid expects key=value,value, but got {text!r}')
+  if key in OWN:
+    raise UsageError(f'--grid must not set {key}: use {OWN[key]}')
+  return [(key, x.strip()) for x in values.split(',')]
+
+
+def _arm(args, program, task, method, point):
+  """Lists the Trials of one task, method and point of the grid."""
   presets = [*args.configs, *([] if method == VANILLA else [method])]
-  folder = pathlib.Path(args.logdir).expanduser().absolute()
-  folder = folder / config_lib.folder_name(task) / method
-  environ = {'PYTHONPATH': trial_process.python_path()}
-  trials, config = [], None
-  for seed in dict.fromkeys(args.seeds):
-    own = {'task': task, 'seed': seed, 'logdir': str(folder / str(seed))}
-    flags = [str(x) for key, value in own.items() for x in (f'--{key}', value)]
-    flags = [
-        '--configs', *presets, *flags, '--threads', str(args.threads),
-        *args.flags]
-    if config is None:  # Once for all seeds, since it takes a while.
-      config = _load(flags, args.flags)
-      _check_method(config, method, presets)
-    config = config.update(own)
-    rules.check(config)
-    trial = Trial(
-        task, method, seed, folder / str(seed), [*program, *flags],
-        int(config.steps) * config.action_repeat, config.action_repeat,
-        environ)
-    # It counts only if it is the run that is meant.
-    same_run.check(
-        config, trial.logdir / 'config.yaml', resumes=not trial.complete())
-    trials.append(trial)
-  return trials
-
-
-def _load(flags, behind):
-  """Loads a config; the flags behind -- must not undo what ab itself sets."""
-  names = [x[2:].partition('=')[0] for x in behind if x[:2] == '--']
-  _check_behind(names)  # Before it is taken for a second --configs.
-  config = config_lib.load(flags)
-  for name in names:
-    _check_behind(keys.find(config, name, '--'))
-  return config
-
-
-def _check_behind(names):
-  for key in names:
-    if key in OWN:
-      raise UsageError(
-          f'the flags behind -- must not set {key}: ab does, with its own '
-          f'{OWN[key]} before the --')
-
-
-def _check_method(config, method, presets):
+  flags = [
+      *args.flags, *(w for k, v in point for w in (f'--{k}', *v.split()))]
+  config = _load(presets, task, args.threads, flags)
   if config.method != method:
     raise UsageError(
         f'--methods {method}: with the presets {" ".join(presets)} the '
@@ -110,3 +81,42 @@ def _check_method(config, method, presets):
     raise UsageError(
         '--eval_eps 0 evaluates nothing, and a comparison is one of '
         'evaluations')
+  # What has no effect on this method makes no other arm.
+  point = [x for x in point if any(
+      same_run.has_effect(k, config.flat)
+      for k in keys.find(config, x[0], '--'))]
+  name = config_lib.folder_name(
+      '+'.join([method, *(f'{k}-{v}' for k, v in point)]))
+  folder = pathlib.Path(args.logdir).expanduser().absolute()
+  folder = folder / config_lib.folder_name(task) / name
+  trials = []
+  for seed in dict.fromkeys(args.seeds):
+    own = {
+        'task': task, 'seed': seed, 'logdir': str(folder / str(seed)),
+        'threads': args.threads, **({'method': name} if point else {})}
+    config = config.update(own)
+    rules.check(config)
+    words = [str(x) for k, v in own.items() for x in (f'--{k}', v)]
+    trial = Trial(
+        task, name, seed, folder / str(seed),
+        [*program, '--configs', *presets, *words, *flags],
+        int(config.steps) * config.action_repeat, config.action_repeat)
+    # It counts only if it is the run that is meant.
+    same_run.check(
+        config, trial.logdir / 'config.yaml', resumes=not trial.complete())
+    trials.append(trial)
+  return trials
+
+
+def _load(presets, task, threads, flags):
+  """Loads a config; the flags must not undo what ab itself sets."""
+  config = config_lib.load([
+      '--configs', *presets, '--task', task, '--threads', str(threads),
+      *flags])
+  for name in (x[2:].partition('=')[0] for x in flags if x[:2] == '--'):
+    for key in keys.find(config, name, '--'):
+      if key in OWN:
+        raise UsageError(
+            f'the flags behind -- must not set {key}: ab does, with its own '
+            f'{OWN[key]} before the --')
+  return config

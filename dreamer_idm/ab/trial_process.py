@@ -1,8 +1,4 @@
-"""One attempt at a trial: a process, its log and its memory.
-
-All engines run a trial by this, on whatever machine. Nothing here imports
-TensorFlow.
-"""
+"""One attempt at a trial: a process, its log and its memory."""
 
 import contextlib
 import os
@@ -56,7 +52,8 @@ def attempt(command, logdir, environ, memory, asked, directory=None):
     popen = subprocess.Popen(
         [sys.executable, '-I', '-S', str(LEASH), str(os.getpid()), *command],
         stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
-        start_new_session=True, cwd=directory, env={**os.environ, **environ})
+        start_new_session=True, cwd=directory, env={
+            **os.environ, 'PYTHONPATH': python_path(), **environ})
   process, why = psutil.Process(popen.pid), ''
   try:
     # Not by popen.poll: once it is reaped, its number may be another's.
@@ -85,11 +82,9 @@ def _resident(process):
 
 
 def python_path():
-  """Lists where trials find what this process finds.
+  """Returns PYTHONPATH, str, by which a trial finds what this process finds.
 
-  Returns:
-    str for PYTHONPATH: all of sys.path that another start of this Python
-    would not have by itself.
+  That is all of sys.path that this Python does not always have.
   """
   own = tuple(sysconfig.get_path(x) for x in ('stdlib', 'platstdlib'))
   return os.pathsep.join(dict.fromkeys(
@@ -105,9 +100,8 @@ def last_words(logdir):
     logdir: pathlib.Path of the trial.
 
   Returns:
-    str, the last line of its log that is not empty; and a list of str, what
-    follows from the innermost frame of a traceback on, if there is one
-    shortly before.
+    str, the last line of its log; and a list of str, the end of a traceback
+    from its innermost frame on, if there is one shortly before.
   """
   try:
     text = (logdir / LOG).read_bytes()[-16384:].decode('utf-8', 'replace')

@@ -1,4 +1,4 @@
-"""The table of a comparison's trials: live on a terminal, else at the end."""
+"""The table of a comparison's trials: live on a terminal, and at the end."""
 
 import statistics
 import sys
@@ -31,16 +31,16 @@ def forecast(trials):
     that of the whole comparison as None; empty as long as none has a pace.
   """
   paces = [x.pace for x in trials if x.pace]
-  todo = {
-      i: x for i, x in enumerate(trials) if x.state in ('running', 'waiting')}
-  if not paces or not todo:
+  left = {
+      i: max(0, x.target - x.steps) for i, x in enumerate(trials)
+      if x.state in ('running', 'waiting')}
+  if not paces or not left:
     return {}
   mean = statistics.mean(paces)
-  eta: dict = {
-      i: x.left / (x.pace or mean) for i, x in todo.items()
-      if x.state == 'running'}
-  together = sum(todo[i].pace or mean for i in eta) or mean
-  total = sum(x.left for x in todo.values()) / together
+  pace = {
+      i: trials[i].pace or mean for i in left if trials[i].state == 'running'}
+  eta: dict = {i: left[i] / pace[i] for i in pace}
+  total = sum(left.values()) / (sum(pace.values()) or mean)
   return {**eta, None: max(total, *eta.values(), 0)}
 
 
@@ -58,9 +58,8 @@ def render(trials, room=None):
   table = rich.table.Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
   for name, side in COLUMNS.items():
     table.add_column(name, justify=side, no_wrap=True)
-  urgency = list(STATES)
-  order = sorted(
-      range(len(trials)), key=lambda i: urgency.index(trials[i].state))
+  urgency = [*STATES].index
+  order = sorted(range(len(trials)), key=lambda i: urgency(trials[i].state))
   for index in sorted(order[:room]):
     x = trials[index]
     table.add_row(
@@ -73,24 +72,21 @@ def render(trials, room=None):
 
 
 class Table:
-  """Shows trials: redrawn in place on a terminal, else a line now and then.
+  """Shows trials: redrawn in place on a terminal, else lines alone.
 
-  Once nothing can be written any more, because the disk is full or whoever
-  read it is gone (`| tee`, which Ctrl-C ends as well), it falls silent.
+  It falls silent once nothing can be written any more: the disk is full, or
+  whoever read it is gone (`| tee`, which Ctrl-C ends as well).
   """
 
-  def __init__(self, trials, interval=600, stream=None):
+  def __init__(self, trials, stream=None):
     """Shows nothing yet.
 
     Args:
       trials: list of Trials.
-      interval: float, seconds between two lines where there is no terminal.
       stream: text stream; None for standard output.
     """
-    self._trials, self._interval = trials, interval
-    self._stream = stream or sys.stdout
+    self._trials, self._stream = trials, stream or sys.stdout
     self._display: display.Display | None = display.Display(stream)
-    self._shown = time.time()
 
   def note(self, text):
     """Prints lines that stay.
@@ -101,13 +97,10 @@ class Table:
     self._write('note', f'{time.strftime("%H:%M:%S")} {text}')
 
   def show(self):
-    """Shows how far the trials are, if it is time."""
+    """Shows how far the trials are, on a terminal."""
     if self._display and self._display.live:
       room = max(0, self._display.height - 3)
       self._write('show', rich.console.Group(*render(self._trials, room)))
-    elif time.time() - self._shown >= self._interval:
-      self._shown = time.time()
-      self.note(render(self._trials)[1])
 
   def end(self):
     """Shows the whole table, to stay."""

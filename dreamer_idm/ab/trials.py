@@ -6,13 +6,11 @@ another `ab` can resume what this one began.
 """
 
 import dataclasses
-import os
 import pathlib
 import statistics
 
 from ..runs import metrics_file
 from ..runs import saved_step
-from . import trial_process
 
 
 @dataclasses.dataclass
@@ -25,13 +23,12 @@ class Trial:
   """
 
   task: str
-  method: str
+  method: str  # With the point of --grid, as `method` in its config.
   seed: int
   logdir: pathlib.Path
   command: list[str]
   target: int  # Steps of the whole run.
   repeat: int  # Environment steps per agent step.
-  environ: dict[str, str] = dataclasses.field(default_factory=dict)
   state: str = 'waiting'
   attempts: int = 0
   ended: float = 0.0  # When the last attempt did.
@@ -45,11 +42,6 @@ class Trial:
   def __str__(self):
     return f'{self.task} {self.method} seed {self.seed}'
 
-  @property
-  def left(self):
-    """int, steps to do."""
-    return max(0, self.target - self.steps)
-
   def look(self):
     """Reads how far the trial has come.
 
@@ -62,16 +54,14 @@ class Trial:
       rows = metrics_file.read(self.logdir) if files != self._files else []
     except OSError:
       return
-    if not rows:
-      return
-    self._files, self.steps = files, int(rows[-1]['step'])
-    self.score = next(
-        (x['eval_return'] for x in rows[::-1] if 'eval_return' in x), None)
-    # The random steps before the first update are fast and do not count.
-    logged = [x.get('fps') for x in rows if 'updates' in x]
-    speeds = [x for x in logged if isinstance(x, float) and x > 0]
-    if speeds:
-      self.pace = statistics.harmonic_mean(speeds[-5:])
+    if rows:
+      self._files, self.steps = files, int(rows[-1]['step'])
+      scores = [x['eval_return'] for x in rows if 'eval_return' in x]
+      self.score = scores[-1] if scores else None
+      # The random steps before the first update are fast and do not count.
+      speeds = [x.get('fps') for x in rows if 'updates' in x]
+      speeds = [x for x in speeds if isinstance(x, float) and x > 0][-5:]
+      self.pace = statistics.harmonic_mean(speeds) if speeds else self.pace
 
   def complete(self):
     """Whether it has trained to the end, with an evaluation there.
@@ -88,10 +78,3 @@ class Trial:
           for x in metrics_file.read(self.logdir))
     except OSError:
       return False
-
-  def log_size(self):
-    """Returns the size of its log in bytes, int; 0 if it has none."""
-    try:
-      return os.path.getsize(self.logdir / trial_process.LOG)
-    except OSError:
-      return 0

@@ -115,6 +115,8 @@ import gymnasium
 import numpy as np
 import psutil
 
+from dreamer_idm.runs.saved_step import saved_step
+
 def training():
   """The training that this belongs to, as psutil's Process."""
   me = psutil.Process()
@@ -124,8 +126,8 @@ def kill_once(victim, parent):
   words = training().cmdline()
   logdir = pathlib.Path(words[words.index('--logdir') + 1])
   marker = logdir.parent / 'killed'
-  saved = [*logdir.glob('checkpoints/latest/*')]
-  if victim == logdir.parent.name and saved and not marker.exists():
+  if (victim == logdir.parent.name and saved_step(logdir) is not None
+      and not marker.exists()):
     marker.touch()
     process = training()
     os.kill(process.ppid() if parent else process.pid, signal.SIGKILL)

@@ -10,6 +10,8 @@ import pytest
 from ab_runs import TASK
 from conftest import ROOT
 
+from dreamer_idm.errors import UsageError
+
 ENVIRON = {**os.environ, 'PYTHONPATH': str(ROOT)}
 linux = pytest.mark.skipif(
     sys.platform != 'linux', reason='elsewhere trials outlive a killed parent')
@@ -95,3 +97,18 @@ def test_a_killed_run_is_resumed(tmp_path):
   done = ab_runs.run_real(tmp_path, '--methods', 'dreamer', 'idm')
   assert done.returncode == 0
   assert 'All 2 trials are complete' in done.stdout
+
+
+@pytest.mark.parametrize('words', [
+    ['--threads', '0'], ['--retries', '-1'], ['--memory', 'nan'],
+    ['--memory', 'inf'], ['--per-gpu', '0'], ['--cpus', '-0.5']])
+def test_numbers_that_cannot_be(tmp_path, words):
+  with pytest.raises(UsageError, match=f'{words[0]} must be at least'):
+    ab_runs.run_quick('train', tmp_path, *words)
+
+
+@pytest.mark.parametrize('words', [['--jobs', 'x'], ['--seeds', '1.5']])
+def test_what_is_no_number(tmp_path, words, capsys):
+  with pytest.raises(SystemExit):
+    ab_runs.arguments(tmp_path, *words)
+  assert words[0] in capsys.readouterr().err

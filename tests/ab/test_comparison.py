@@ -1,5 +1,6 @@
 """What runs when, by trials that only pretend (quick_trial)."""
 
+import concurrent.futures
 import fcntl
 
 import ab_runs
@@ -111,16 +112,13 @@ class FailingEngine:
   limit = 1
 
   def __init__(self, clock):
-    self.clock, self.starts, self.begun = clock, [], []
+    self.clock, self.starts = clock, []
 
-  def start(self, index, trial):
+  def start(self, trial):
     self.starts.append(self.clock.now)
-    self.begun.append(index)
-
-  def ended(self):
-    found = [(x, 1, 'cannot be run, OSError: full') for x in self.begun]
-    self.begun = []
-    return found
+    future = concurrent.futures.Future()
+    future.set_exception(OSError('full'))
+    return future
 
 
 def test_the_pause_before_a_retry_grows(tmp_path, capsys, monkeypatch):
@@ -158,11 +156,10 @@ def test_a_folder_in_use_is_left_alone(tmp_path, capsys, monkeypatch):
     locks.append((trial.logdir / 'lock').open('w'))
     fcntl.flock(locks[-1], fcntl.LOCK_EX)
   class Engine(engine.LocalEngine):
-    def ended(self):
-      found = super().ended()
-      if found:
-        locks[1].close()  # Whoever had it is done.
-      return found
+    def start(self, trial):
+      future = super().start(trial)  # Whoever had the other is done then.
+      future.add_done_callback(lambda _: locks[1].close())
+      return future
   code = comparison.Comparison(
       trials, Engine(args), 2, trial_table.Table(trials)).run()
   locks[0].close()

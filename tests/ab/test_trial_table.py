@@ -72,22 +72,19 @@ def test_the_table_stays_in_place_and_fits(tmp_path, monkeypatch):
   assert lines[2].split()[3] == 'complete'
 
 
-def test_a_log_gets_a_line_now_and_then(tmp_path, monkeypatch):
-  now = [0]
-  monkeypatch.setattr('time.time', lambda: now[0])
+def test_without_a_terminal_the_table_comes_at_the_end(tmp_path):
   trials = [
       make_trial(tmp_path, state=x, score=12.6, steps=200, pace=2)
       for x in ('waiting', 'running')]
   stream = io.StringIO()
-  table = trial_table.Table(trials, interval=60, stream=stream)
-  for now[0] in range(0, 150, 10):
+  table = trial_table.Table(trials, stream=stream)
+  for _ in range(3):
     table.show()
-  lines = stream.getvalue().splitlines()
-  assert [x.partition(' ')[2] for x in lines] == 2 * [
-      '1 running, 1 waiting; ETA 13m']
+  table.note('something')
   table.end()
-  lines = [x.rstrip() for x in stream.getvalue().splitlines()[2:]]
-  assert lines == [
+  lines = [x.rstrip() for x in stream.getvalue().splitlines()]
+  assert lines[0].endswith(' something')
+  assert lines[1:] == [
       'task  method  seed  state    env steps  return  ETA',
       't     m          0  waiting  200/1,000      13',
       't     m          0  running  200/1,000      13   7m',

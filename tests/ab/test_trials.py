@@ -45,7 +45,7 @@ def test_the_pace_is_that_of_training_lately(tmp_path):
       {'step': 200, 'updates': 1, 'fps': 'fast'}, {'step': 200, 'updates': 1}]
   write_metrics(trial, *rows)
   trial.look()
-  assert trial.pace is None and trial.score == 7 and trial.left == 800
+  assert trial.pace is None and trial.score == 7
   # 200 steps in 10 and 30 seconds are 10 steps per second.
   rows += [{'step': 300, 'updates': 5, 'fps': 20.0},
            {'step': 600, 'updates': 9, 'fps': 20 / 3}]
