@@ -200,7 +200,8 @@ def aggregate(shared, palette):
       ax.fill_between(
           line.env_step, line.low, line.high, color=palette[method],
           alpha=0.15, lw=0)
-    ax.set_title(f'{len(scores.tasks(runs))} tasks, {condition}')
+    count = len(scores.tasks(runs))
+    ax.set_title(f'{count} task{"s" if count > 1 else ""}, {condition}')
     steps_axis(ax)
   axes[0][0].set_ylabel('return, IQM')
   same_scale(axes[0])
