@@ -15,7 +15,7 @@ EVERYBODYS = ('errors', 'display')  # These two import nothing of ours.
 MAY_IMPORT = {
     'patches': (),
     'upstream': ('patches',),
-    'runs': ('patches',),
+    'runs': ('patches', PACKAGE),  # Its version.
     'agent': ('upstream', 'patches'),
     'idm': ('agent', 'upstream'),
     'methods': ('idm', 'agent', 'upstream'),

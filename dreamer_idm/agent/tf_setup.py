@@ -1,11 +1,16 @@
 """TensorFlow's settings and the seeds of a run."""
 
+import os
+import pathlib
 import random
+import shutil
 
 import numpy as np
 import tensorflow as tf
 
 from ..patches import fast as fast_bodies
+
+NVIDIA = pathlib.Path('/proc/driver/nvidia/version')  # Where the driver is.
 
 
 def configure(precision, threads=0, jit=True, fast=True):
@@ -33,6 +38,55 @@ def configure(precision, threads=0, jit=True, fast=True):
       '16': 'mixed_float16', 'bf16': 'mixed_bfloat16', '32': 'float32',
   }[precision])
   return gpus
+
+
+def device(gpus):
+  """Names what the training runs on.
+
+  Args:
+    gpus: list of the GPUs that TensorFlow sees, from `configure`.
+
+  Returns:
+    str, `CPU` or the names of the GPUs.
+  """
+  details = tf.config.experimental.get_device_details
+  return ', '.join(
+      details(x).get('device_name', x.name) for x in gpus) or 'CPU'
+
+
+def threads(number):
+  """Counts the threads of an operation on the CPU.
+
+  Args:
+    number: int, as given to `configure`.
+
+  Returns:
+    int, the cores that the process may use for 0.
+  """
+  cores = getattr(os, 'sched_getaffinity', None)  # Linux has it.
+  return number or (len(cores(0)) if cores else os.cpu_count())
+
+
+def unused_gpu(gpus):
+  """Says why the NVIDIA GPU of this machine is not used.
+
+  Args:
+    gpus: list of the GPUs that TensorFlow sees, from `configure`.
+
+  Returns:
+    str, one line; empty if there is none, it is used, or it is hidden by
+    CUDA_VISIBLE_DEVICES.
+  """
+  hidden = os.environ.get('CUDA_VISIBLE_DEVICES') in ('', '-1')
+  if gpus or hidden or not (NVIDIA.exists() or shutil.which('nvidia-smi')):
+    return ''
+  why = (
+      'its CUDA libraries are missing or do not fit the driver (pip install '
+      f"'tensorflow[and-cuda]=={tf.__version__}')"
+      if tf.test.is_built_with_cuda() else 'it is built without CUDA')
+  return (
+      'This machine has an NVIDIA GPU, but TensorFlow does not see it: '
+      f'{why}. Training on the CPU.')
 
 
 def seed(number, step=0):

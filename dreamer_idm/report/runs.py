@@ -15,6 +15,7 @@ import numpy as np
 from ..config import load as config_lib
 from ..errors import UsageError
 from ..runs import metrics_file
+from ..runs import provenance
 from . import run_settings
 from .run_settings import number
 from .run_settings import plain
@@ -195,7 +196,8 @@ def _read(path, logdir):
   elif not run.config and (path / TRIAL_LOG).exists():
     run.notes.append(
         f'begun, but it left no config and no metrics; see its {TRIAL_LOG}')
-  steps, repeat = run.config.get('steps'), run.config.get('action_repeat')
+  steps = provenance.latest(path, 'steps', run.config.get('steps'))
+  repeat = run.config.get('action_repeat')
   if number(steps) and number(repeat) and math.isfinite(steps * repeat):
     run.budget = round(steps * repeat)
   run.rows = _metrics(run)

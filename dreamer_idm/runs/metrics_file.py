@@ -5,27 +5,29 @@ import json
 import numpy as np
 
 
-def read(logdir, keys=()):
+def read(logdir, keys=(), name='metrics.jsonl'):
   """Reads a run's metrics.
 
   Args:
     logdir: pathlib.Path of the run.
     keys: collection of str, all that is wanted of the rows, which are large
       in a long run; none: everything.
+    name: str, the file's.
 
   Returns:
-    list of dicts, one per line of metrics.jsonl that is whole and has a
+    list of dicts, one per line of the file that is whole and has a
     number as its `step`, finite and not negative, and any of the keys.
   """
-  return scan(logdir, keys)[0]
+  return scan(logdir, keys, name)[0]
 
 
-def scan(logdir, keys=()):
+def scan(logdir, keys=(), name='metrics.jsonl'):
   """Reads a run's metrics and counts the lines that are damaged.
 
   Args:
     logdir: pathlib.Path of the run.
     keys: as of `read`.
+    name: as of `read`.
 
   Returns:
     list of dicts as of `read`; int, how many lines are damaged: not a last
@@ -34,7 +36,7 @@ def scan(logdir, keys=()):
   """
   rows: list = []
   damaged = lines = 0
-  path = logdir / 'metrics.jsonl'
+  path = logdir / name
   if not path.exists():
     return rows, damaged, lines
   with path.open(encoding='utf-8', errors='replace') as file:

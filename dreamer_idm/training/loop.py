@@ -152,7 +152,12 @@ class Training:
 
   def _train(self):
     config, new = self._config, self.folder.saved is None
+    record = self.folder.record(
+        device=tf_setup.device(self._gpus),
+        threads=tf_setup.threads(config.threads))
+    self.progress.note(messages.start(record))
     for line in [
+        tf_setup.unused_gpu(self._gpus),
         *messages.memory(config, self.collector.envs[0]),
         messages.random_only(config)]:
       if line:

@@ -9,6 +9,26 @@ from . import replay as replay_lib
 GB = 1e9
 
 
+def start(record):
+  """Says what trains, and on what.
+
+  Args:
+    record: dict, a line of `runs.provenance`.
+
+  Returns:
+    str, one line; a second part names the settings that are not the ones that
+    the run began with.
+  """
+  commit = record['commit'] and (
+      f' ({record["commit"][:10]}{", changed" if record["dirty"] else ""})')
+  line = (
+      f'dreamer-idm {record["version"]}{commit or ""} on {record["device"]}: '
+      f'precision {record["precision"]}, threads {record["threads"]}.')
+  changed = ', '.join(
+      f'{k} {old} (now {new})' for k, (old, new) in record['changed'].items())
+  return f'{line} Other settings than at first: {changed}.' if changed else line
+
+
 def memory(config, env):
   """Says how much memory the replay will need.
 

@@ -2,8 +2,10 @@
 
 from .. import upstream
 from ..config import load as config_lib
+from ..config import same_run
 from ..errors import UsageError
 from ..runs import checkpoints
+from ..runs import provenance
 from . import metrics_log
 from . import sanity_checks
 
@@ -44,6 +46,24 @@ class RunFolder:
   def write_config(self):
     """Writes config.yaml."""
     config_lib.save(self._config, self.path / 'config.yaml')
+
+  def record(self, **facts):
+    """Adds the line of this start to provenance.jsonl.
+
+    Args:
+      **facts: see `provenance.write`; steps and precision are known here.
+
+    Returns:
+      dict, the line.
+
+    Raises:
+      OSError: if it cannot be written.
+    """
+    config, step = self._config, int(self.step)
+    return provenance.write(
+        self.path, same_run.changes(config, self.path / 'config.yaml'),
+        step=step * config.action_repeat, agent_step=step,
+        precision=config.precision, **facts)
 
   def attach(self, agent):
     """Says whose variables `restore` and `save` mean.

@@ -1,3 +1,4 @@
+import os
 import random
 
 import numpy as np
@@ -32,3 +33,29 @@ def test_precision_is_the_one_that_is_given():
       assert policy().compute_dtype == dtype
   finally:
     tf_setup.configure('32')
+
+
+def test_the_device_and_the_threads_have_names():
+  assert tf_setup.device([]) == 'CPU'
+  assert tf_setup.threads(3) == 3
+  assert tf_setup.threads(0) == len(os.sched_getaffinity(0))
+
+
+def test_a_gpu_that_tensorflow_does_not_see_is_told(tmp_path, monkeypatch):
+  monkeypatch.setattr(tf_setup, 'NVIDIA', tmp_path / 'version')
+  monkeypatch.setenv('PATH', str(tmp_path))
+  monkeypatch.delenv('CUDA_VISIBLE_DEVICES')
+  assert tf_setup.unused_gpu([]) == ''
+  tool = tmp_path / 'nvidia-smi'
+  tool.write_text('#!/bin/sh\n')
+  tool.chmod(0o755)
+  words = 'CUDA libraries' if tf.test.is_built_with_cuda() else 'without CUDA'
+  assert words in tf_setup.unused_gpu([])
+  assert '\n' not in tf_setup.unused_gpu([])
+  tool.unlink()
+  (tmp_path / 'version').touch()
+  assert words in tf_setup.unused_gpu([])
+  # In use, or hidden on purpose.
+  assert tf_setup.unused_gpu(['GPU']) == ''
+  monkeypatch.setenv('CUDA_VISIBLE_DEVICES', '')
+  assert tf_setup.unused_gpu([]) == ''

@@ -17,6 +17,8 @@ from PIL import Image
 
 from dreamer_idm.config import load as config_lib
 from dreamer_idm.runs import metrics_file
+from dreamer_idm.runs import provenance
+from dreamer_idm.training import messages
 
 DEBUG = ['--configs', 'dmc', 'idm', 'debug', '--imag_horizon', '5']
 # Every update is logged by itself; 20 of them after 100 random steps.
@@ -71,12 +73,13 @@ def test_a_run_leaves_what_it_promises_and_says_only_that(twice):
   assert process.stderr == ''
   for line in process.stdout.splitlines():
     assert line.startswith((
-        'The replay will need', 'Collecting', 'Building', 'Built',
+        'dreamer-idm ', 'The agent reads', 'The replay will need',
+        'Collecting', 'Building', 'Built',
         'An update takes', 'env step', 'Env step', 'Done.')), line
   names = {x.name for x in logdir.iterdir()}
   assert {
-      'config.yaml', 'metrics.jsonl', 'checkpoints', 'train_episodes',
-      'learning_curve.png', 'reconstruction_openl_image.png', 'policy.gif',
+      'config.yaml', 'metrics.jsonl', 'provenance.jsonl', 'checkpoints',
+      'train_episodes', 'learning_curve.png', 'reconstruction_openl_image.png', 'policy.gif',
   } <= names
   assert any('tfevents' in x for x in names)
   assert not list(logdir.rglob('*.pkl'))
@@ -96,21 +99,35 @@ def test_a_run_leaves_what_it_promises_and_says_only_that(twice):
   assert [x['step'] for x in evaluated] == [200, 240]
 
 
-def test_a_finished_run_goes_on_with_more_steps(twice):
-  folder, _ = twice
+def test_a_run_goes_on_with_other_settings_only_if_asked(twice):
+  folder, done = twice
   logdir = folder / 'second'
+  record, = provenance.read(logdir)
+  assert messages.start(record) in done['second'].stdout.splitlines()
+  assert record.items() >= {
+      'step': 0, 'agent_step': 0, 'changed': {}, 'device': 'CPU',
+      'precision': '32'}.items()
+  assert '--eval_every 1000' in record['command']
   before = metrics(logdir)
-  episodes = sorted(x.name for x in (logdir / 'train_episodes').iterdir())
-  process = run(logdir, *EACH, '--steps', '130')
+  files = {
+      x: (logdir / x).read_bytes()
+      for x in ('config.yaml', 'metrics.jsonl', 'provenance.jsonl')}
+  other = [*EACH, '--steps', '130', '--model_opt.lr', '1e-5']
+  process = run(logdir, *other)
+  assert process.returncode == 2 and process.stderr.count('\n') == 1
+  assert 'model_opt.lr 0.0006 (now 1e-05)' in process.stderr
+  assert files == {x: (logdir / x).read_bytes() for x in files}
+  process = run(logdir, *other, '--resume_changed', 'True')
   assert process.returncode == 0, process.stderr
-  assert 'Resumed at env step 240 after' in process.stdout
-  rows = metrics(logdir)
-  assert rows[:len(before)] == before
-  assert rows[-1]['agent_step'] == 130
-  updates = [x['updates'] for x in rows if 'updates' in x]
-  assert updates == sorted(updates) and updates[-1] == updates[0] + 30
-  assert set(episodes) <= {
-      x.name for x in (logdir / 'train_episodes').iterdir()}
+  assert 'at first: model_opt.lr 0.0006 (now 1e-05)' in process.stdout
+  assert (logdir / 'config.yaml').read_bytes() == files['config.yaml']
+  changed = provenance.read(logdir)[1]
+  assert (changed['step'], changed['agent_step']) == (240, 120)
+  assert changed['changed'] == {
+      'model_opt.lr': [6e-4, 1e-5], 'resume_changed': [False, True],
+      'steps': [120, 130]}
+  assert metrics(logdir)[:len(before)] == before
+  assert metrics(logdir)[-1]['agent_step'] == 130
 
 
 def test_a_complete_run_says_so_and_stays_as_it_is(twice):
@@ -143,6 +160,23 @@ def test_a_run_does_not_go_on_with_other_networks(twice):
   assert process.stderr.count('\n') == 1
   assert 'discount 0.99 (now 0.5), rssm.deter 16 (now 20)' in process.stderr
   assert (folder / 'first' / 'config.yaml').read_bytes() == before
+
+
+def test_a_finished_run_goes_on_with_more_steps(twice):
+  folder, _ = twice
+  logdir = folder / 'first'
+  before = metrics(logdir)
+  episodes = sorted(x.name for x in (logdir / 'train_episodes').iterdir())
+  process = run(logdir, *EACH, '--steps', '130')
+  assert process.returncode == 0, process.stderr
+  assert 'Resumed at env step 240 after' in process.stdout
+  rows = metrics(logdir)
+  assert rows[:len(before)] == before
+  assert rows[-1]['agent_step'] == 130
+  updates = [x['updates'] for x in rows if 'updates' in x]
+  assert updates == sorted(updates) and updates[-1] == updates[0] + 30
+  assert set(episodes) <= {
+      x.name for x in (logdir / 'train_episodes').iterdir()}
 
 
 def test_interrupted_run_saves_and_resumes_where_it_was(tmp_path):
