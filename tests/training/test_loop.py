@@ -79,7 +79,8 @@ def test_a_run_leaves_what_it_promises_and_says_only_that(twice):
   names = {x.name for x in logdir.iterdir()}
   assert {
       'config.yaml', 'metrics.jsonl', 'provenance.jsonl', 'checkpoints',
-      'train_episodes', 'learning_curve.png', 'reconstruction_openl_image.png', 'policy.gif',
+      'train_episodes', 'learning_curve.png', 'reconstruction_openl_image.png',
+      'policy.gif',
   } <= names
   assert any('tfevents' in x for x in names)
   assert not list(logdir.rglob('*.pkl'))
