@@ -192,9 +192,9 @@ def compare(runs, method, condition, baseline=BASELINE):
       notes.append(f'evaluated at {scores.span(scored)}, not at {step:,}')
     if late := sum(map(len, arms)) - sum(map(len, found)):
       notes.append(f'{late} runs have no score at {step:,}')
-    notes = [
-        *run_settings.scoring_differences([*arms[0], *arms[1]]),
-        *run_settings.method_differences(arms[1], arms[0]), *notes]
+    differences = run_settings.differing({baseline: arms[1], method: arms[0]})
+    names = f'{baseline} and {method}'
+    notes = [*run_settings.notes(differences, names), *notes]
     ours, theirs = (
         {seed: score for seed, (score, _) in x.items()} for x in found)
     groups.append((step, ours, theirs))

@@ -7,6 +7,7 @@ import pandas as pd
 
 from ..runs import metrics_file
 from . import diagnostics
+from . import robustness
 from . import scores
 from .runs import CONDITIONS
 
@@ -56,7 +57,7 @@ def write(folder, found, runs, points, comparisons, tables):
           [y for number, rows in tables.items() for x in rows
            for y in _row(number, x)], columns=TABLES).astype({
                'seeds': 'Int64'}),
-      'robustness': pd.DataFrame(_robustness(runs), columns=ROBUSTNESS),
+      'robustness': robustness.table(runs),
       'diagnostics': diagnostics.late_means(runs)}.items():
     data.to_csv(folder / f'{name}.csv', index=False)
 
@@ -70,9 +71,6 @@ COMPARISON = [
 TABLES = [
     'table', 'condition', 'task', 'env_step', 'source', 'method', 'mean',
     'std', 'seeds', 'evaluated_from', 'evaluated_to']
-ROBUSTNESS = [
-    'task', 'method', 'seed', 'env_step', 'checkpoint', 'kind', 'strength',
-    'per', 'fill', 'episodes', 'return', 'std_over_episodes']
 
 
 def _run(run):
@@ -129,13 +127,3 @@ def _row(number, row):
     yield (
         number, row.condition, row.task, row.step, f'published: {source}',
         method, x['mean'], x['std'], x['seeds'], x['steps'], x['steps'])
-
-
-def _robustness(runs):
-  for run in runs:
-    for x in (run.evaluation or {}).get('conditions', []):
-      yield (
-          run.task, run.method, run.seed, run.evaluation['env_step'],
-          run.evaluation['checkpoint'], x['kind'], x['strength'], x['per'],
-          x['fill'], len(x['returns']), np.mean(x['returns']),
-          metrics_file.sample_std(x['returns']))

@@ -1,9 +1,9 @@
 """Returns under perturbations, from the runs' evaluation/evaluation.json."""
 
-import collections
 import math
 
 import numpy as np
+import pandas as pd
 
 from ..runs import metrics_file
 from . import figures
@@ -11,35 +11,27 @@ from . import scores
 
 CLEAN = 'clean'
 FILLED = ('rotation', 'shift', 'zoom')  # The others leave no edges to fill.
+COLUMNS = [
+    'task', 'method', 'seed', 'env_step', 'checkpoint', 'kind', 'strength',
+    'per', 'fill', 'episodes', 'return', 'std_over_episodes']
 
 
-def returns(runs):
-  """Collects the evaluations of one task.
+def table(runs):
+  """Lists the evaluations under perturbations.
 
   Args:
-    runs: list of Run of the task.
+    runs: list of Run.
 
   Returns:
-    dict of kind -> dict of strength -> dict of method -> list of float, one
-    mean return per run. A kind is named with how often it is drawn and how
-    it fills, where the evaluations say so.
+    pandas.DataFrame with COLUMNS, a row for each run and condition.
   """
-  found: dict = collections.defaultdict(
-      lambda: collections.defaultdict(
-          lambda: collections.defaultdict(list)))
-  for run in runs:
-    episodes: dict = collections.defaultdict(list)
-    for x in (run.evaluation or {}).get('conditions', []):
-      kind = x['kind']
-      about = [f'per {x["per"]}'] if x['per'] else []
-      about += [f'fill {x["fill"]}'] if x['fill'] and kind in FILLED else []
-      if kind != CLEAN and about:
-        kind += f' ({", ".join(about)})'
-      strength = 0.0 if kind == CLEAN else x['strength']
-      episodes[kind, strength] += x['returns']
-    for (kind, strength), values in episodes.items():
-      found[kind][strength][run.method].append(float(np.mean(values)))
-  return found
+  return pd.DataFrame([
+      (run.task, run.method, run.seed, run.evaluation['env_step'],
+       run.evaluation['checkpoint'], x['kind'], x['strength'], x['per'],
+       x['fill'], len(x['returns']), np.mean(x['returns']),
+       metrics_file.sample_std(x['returns']))
+      for run in runs if run.evaluation
+      for x in run.evaluation['conditions']], columns=COLUMNS)
 
 
 def checkpoints(runs):
@@ -73,14 +65,14 @@ def figure(runs, palette):
     strengths, with the clean return as a dashed line, and bars for the others
     and for clean.
   """
-  found = returns(runs)
-  if not found:
+  found = table(runs)
+  if found.empty:
     return None
-  sweeps = sorted(x for x in found if len(found[x]) > 1)
-  single = sorted(
-      (x for x in found if len(found[x]) == 1),
-      key=lambda x: (x != CLEAN, x))
+  found['name'] = [*map(_name, found.itertuples())]
+  strengths = found.groupby('name')['strength'].nunique()
+  sweeps = [*strengths[strengths > 1].index]
   # Clean alone is no panel of its own: it is in the others as a line.
+  single = sorted({*found.name} - {*sweeps}, key=lambda x: (x != CLEAN, x))
   bars = bool(single) and (single != [CLEAN] or not sweeps)
   panels = len(sweeps) + bars
   columns = min(2, panels)
@@ -93,9 +85,9 @@ def figure(runs, palette):
       ax.remove()
     flat[:2] = [made.add_subplot(axes[0][0].get_gridspec()[0, :])]
   if bars:
-    _bars(flat[0], {x: found[x] for x in single}, runs, palette)
-  for ax, kind in zip(flat[bars:], sweeps):
-    _sweep(ax, kind, found, runs, palette)
+    _bars(flat[0], single, found, palette)
+  for ax, name in zip(flat[bars:], sweeps):
+    _sweep(ax, name, found, palette)
   for ax in flat[panels:]:
     ax.set_axis_off()
   for ax in flat[:panels]:
@@ -105,21 +97,30 @@ def figure(runs, palette):
   return made
 
 
-def _bars(axes, found, runs, palette):
-  methods = scores.methods(runs)
+def _name(row):
+  """Names a kind with how often it is drawn and how it fills, if known."""
+  about = [f'per {row.per}'] if row.per else []
+  about += [f'fill {row.fill}'] if row.fill and row.kind in FILLED else []
+  return f'{row.kind} ({", ".join(about)})' if (
+      about and row.kind != CLEAN) else row.kind
+
+
+def _bars(axes, names, found, palette):
+  """Draws kinds of one strength, a bar for each method."""
+  methods = [x for x in palette if x in {*found.method}]
   width = 0.8 / len(methods)
   labels = []
-  for place, (kind, strengths) in enumerate(found.items()):
-    (strength, values), = strengths.items()
+  for place, name in enumerate(names):
+    here = found[found.name == name]
     # Long names go on several lines.
-    first, *rest = kind.rstrip(')').split(' (')
-    labels.append('\n'.join(
-        [first, '' if kind == CLEAN else f'{strength:g}',
-         *', '.join(rest).split(', ')]))
+    first, *rest = name.rstrip(')').split(' (')
+    strength = '' if name == CLEAN else f'{here.strength.iloc[0]:g}'
+    labels.append('\n'.join([first, strength, *', '.join(rest).split(', ')]))
     for index, method in enumerate(methods):
-      if values.get(method):
-        x = place + (index - (len(methods) - 1) / 2) * width
-        figures.bar(axes, x, width, values[method], palette[method])
+      values = here.loc[here.method == method, 'return']
+      x = place + (index - (len(methods) - 1) / 2) * width
+      if len(values):
+        figures.bar(axes, x, width, values, palette[method])
   for method in methods:  # For the legend.
     axes.bar(0, 0, 0, color=palette[method], alpha=0.75, label=method)
   axes.set_title('one strength')
@@ -127,20 +128,20 @@ def _bars(axes, found, runs, palette):
   axes.grid(axis='x', visible=False)
 
 
-def _sweep(axes, kind, found, runs, palette):
-  for method in scores.methods(runs):
-    points = [
-        (x, np.mean(y[method]), metrics_file.sample_std(y[method]))
-        for x, y in sorted(found[kind].items()) if y.get(method)]
-    if not points:
+def _sweep(axes, name, found, palette):
+  """Draws one kind against its strength: mean and spread over seeds."""
+  for method, here in found.groupby('method'):
+    color = palette[method]
+    values = here[here.name == name].groupby('strength')['return']
+    mean, std = values.mean(), values.std()
+    if mean.empty:
       continue
-    x, mean, std = np.array(points, float).T
-    axes.plot(x, mean, color=palette[method], marker='o', markersize=3)
+    axes.plot(mean, color=color, marker='o', markersize=3)
     axes.fill_between(
-        x, mean - std, mean + std, color=palette[method], alpha=0.15, lw=0)
-    clean = found.get(CLEAN, {}).get(0.0, {}).get(method)
-    if clean:
-      axes.axhline(np.mean(clean), color=palette[method], ls='--', lw=0.8)
-    axes.bar(0, 0, 0, color=palette[method], alpha=0.75, label=method)
-  axes.set_title(kind)
+        mean.index, mean - std, mean + std, color=color, alpha=0.15, lw=0)
+    clean = here.loc[here.kind == CLEAN, 'return']
+    if len(clean):
+      axes.axhline(clean.mean(), color=color, ls='--', lw=0.8)
+    axes.bar(0, 0, 0, color=color, alpha=0.75, label=method)
+  axes.set_title(name)
   axes.set_xlabel('strength')

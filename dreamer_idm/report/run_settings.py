@@ -82,16 +82,31 @@ def sentences(runs):
         f'{base}: runs of one task and seed differ in {_few(keys)}, so they '
         f'are shown as methods of their own: {", ".join(sorted(arms))}')
   for task, differences in by_task(runs).items():
-    here = [x for x in runs if x.task == task]
-    found += [f'{task}: {x}' for x in scoring_differences(here)]
+    found += [f'{task}: {x}' for x in notes(differences, 'the arms')]
     rest = [x for x in differences if x.key not in SCORING]
-    between = [x.key for x in rest if x.between]
-    if between:
-      found.append(f'{task}: the arms also differ in {_few(between)}')
     for arm in sorted({y for x in rest for y in x.within}):
       keys = [x.key for x in rest if arm in x.within]
       found.append(f'{task}, {arm}: the seeds differ in {_few(keys)}')
   return found
+
+
+def notes(differences, names):
+  """Says in words what two or more arms should not differ in.
+
+  Args:
+    differences: list of Difference of a task.
+    names: str, what the arms are called.
+
+  Returns:
+    list of str, at most one on scores of different kinds and one on the rest.
+  """
+  scoring = [x.key for x in differences if x.key in SCORING]
+  rest = [x.key for x in differences if x.between and x.key not in SCORING]
+  found = [
+      f'the runs differ in {", ".join(scoring)}, so their scores are not of '
+      'one kind'] if scoring else []
+  return found + (
+      [f'{names} also differ in {_few(rest)}'] if rest else [])
 
 
 def by_task(runs):
@@ -108,38 +123,6 @@ def by_task(runs):
           m: [x for x in runs if x.task == task and x.method == m]
           for m in sorted({x.method for x in runs if x.task == task})})
       for task in sorted({x.task for x in runs})}
-
-
-def scoring_differences(runs):
-  """Says in what runs of one task were scored differently.
-
-  Args:
-    runs: list of Run; those without a config do not count.
-
-  Returns:
-    list of one str, or empty.
-  """
-  keys = [x.key for x in differing({'': runs}) if x.key in SCORING]
-  return [
-      f'the runs differ in {", ".join(keys)}, so their scores are not of one '
-      'kind'] if keys else []
-
-
-def method_differences(first, second):
-  """Says in what two arms differ that is no part of the method.
-
-  Args:
-    first: list of Run of a task and method.
-    second: list of Run of the task and another method.
-
-  Returns:
-    list of one str, or empty; what `scoring_differences` names is left out.
-  """
-  names = first[0].method, second[0].method
-  keys = [
-      x.key for x in differing(dict(zip(names, (first, second))))
-      if x.between and x.key not in SCORING]
-  return [f'{" and ".join(names)} also differ in {_few(keys)}'] if keys else []
 
 
 def sees_images(run):

@@ -352,8 +352,10 @@ def test_evaluated_checkpoints_are_named(tmp_path):
       'dreamer best at 1,000 environment steps']
   assert f'checkpoints: {", ".join(arms)}; mean' in text
   assert f'different checkpoints: {"; ".join(arms)}' in text
-  assert sorted(robustness.returns(runs.find(tmp_path))) == [
-      'noise (per frame)', 'shift (per frame, fill zero)']
+  figure = robustness.figure(
+      runs.find(tmp_path), {'idm': 'red', 'dreamer': 'blue'})
+  assert [x.get_text() for x in figure.axes[0].get_xticklabels()] == [
+      'noise\n0.1\nper frame', 'shift\n0.1\nper frame\nfill zero']
 
 
 def test_published_numbers_are_set_beside_what_the_runs_really_are(tmp_path):
