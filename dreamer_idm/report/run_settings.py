@@ -18,7 +18,8 @@ SCORING = (
 METHOD = ('agent', 'method', 'batch_multiplier')
 # What of a run's starts is compared: not when, where and how far.
 PROVENANCE = (
-    'version', 'commit', 'dirty', 'packages', 'device', 'precision', 'threads')
+    'version', 'commit', 'dirty', 'packages', 'python', 'device', 'precision',
+    'threads', 'changed')
 
 
 @dataclasses.dataclass
@@ -235,13 +236,18 @@ def _starts(run):
       } if isinstance(parts, dict) else {key: parts}
       for name, part in parts.items():
         if part is not None:
-          found.setdefault(f'provenance.{name}', set()).add(str(part))
+          found.setdefault(f'provenance.{name}', set()).add(
+              ' to '.join(map(str, part)) if isinstance(part, list)
+              else str(part))
   return found
 
 
 def _values(runs, key):
   if key.startswith('provenance.'):
-    return {y for x in runs for y in _starts(x).get(key, ())}
+    # A setting that was changed on resuming has a value for all others too.
+    other = {'as begun'} if key.startswith('provenance.changed.') else ()
+    return {
+        y for x in runs if x.starts for y in _starts(x).get(key, other)}
   return {
       _comparable(value(x, key)) for x in runs
       if same_run.has_effect(key, x.config)}

@@ -241,18 +241,11 @@ def _metrics(run):
 
 
 def _starts(run):
-  path = run.path / 'provenance.jsonl'
-  found = []
   try:
-    for line in path.read_text('utf-8', 'replace').splitlines():
-      found.append(json.loads(line))
-      if not isinstance(found[-1], dict):
-        raise ValueError('not a start')
-  except FileNotFoundError:
-    pass
-  except (OSError, ValueError, RecursionError):
-    run.notes.append('provenance.jsonl cannot be read to its end')
-  return [x for x in found if isinstance(x, dict)]
+    return provenance.read(run.path)
+  except OSError as error:
+    run.notes.append(f'provenance.jsonl cannot be read: {plain(error)}')
+    return []
 
 
 def _evaluation(run):

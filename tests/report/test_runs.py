@@ -335,15 +335,17 @@ def test_published_scores_are_complete():
 
 
 def test_provenance_that_differs_is_in_the_table_of_differences(tmp_path):
+  same = {
+      'step': 0, 'version': '0.1.0', 'commit': 'a' * 40, 'host': 'one',
+      'packages': {'tensorflow': '2.21.0', 'numpy': '2.4.6'}, 'changed': {}}
   starts = {
-      'dreamer': [[{'version': '0.1.0', 'commit': 'a' * 40, 'packages': {
-          'tensorflow': '2.21.0', 'numpy': '2.4.6'}, 'host': 'one'}]],
+      'dreamer': [[same]],
       'idm': [
-          [{'version': '0.1.0', 'commit': 'a' * 40, 'packages': {
-              'tensorflow': '2.21.0', 'numpy': '2.4.6'}, 'host': 'secret'},
-           {'version': '0.1.0', 'commit': 'b' * 40, 'packages': {
-               'tensorflow': '2.21.0', 'numpy': '2.2.6'}}],
-          [{'version': '0.1.0', 'commit': 'a' * 40}]]}
+          [{**same, 'host': 'secret'}, {
+              **same, 'step': 9, 'commit': 'b' * 40, 'packages': {
+                  'tensorflow': '2.21.0', 'numpy': '2.2.6'},
+              'changed': {'discount': [0.99, 0.9]}}],
+          [{'step': 0, 'version': '0.1.0', 'commit': 'a' * 40}]]}
   for method, of_seeds in starts.items():
     for seed, rows in enumerate(of_seeds):
       path = write_run(tmp_path, 't', method, seed, [1.0], agent=method)
@@ -351,14 +353,14 @@ def test_provenance_that_differs_is_in_the_table_of_differences(tmp_path):
           ''.join(json.dumps(x) + '\n' for x in rows))
   found = {
       x.key: x for x in run_settings.by_task(runs.find(tmp_path))['t']}
-  assert {*found} == {'provenance.commit', 'provenance.packages.numpy'}
+  assert {*found} == {
+      'provenance.commit', 'provenance.packages.numpy',
+      'provenance.changed.discount'}
   commit = found['provenance.commit']
   assert commit.within == ['idm'] and commit.between
   assert len(commit.values['idm']) == 2 and len(commit.values['dreamer']) == 1
+  assert found['provenance.changed.discount'].values == {
+      'dreamer': ['as begun'], 'idm': ['0.99 to 0.9', 'as begun']}
   out = run_report(tmp_path)
   page = (out / 'index.html').read_text('utf-8')
   assert '>provenance.packages.numpy<' in page and 'secret' not in page
-  (path / 'provenance.jsonl').write_text('{"version": "9"}\n{"ver')
-  run = runs.find(path)[0]
-  assert run.notes == ['provenance.jsonl cannot be read to its end']
-  assert run.starts == [{'version': '9'}]
