@@ -138,8 +138,10 @@ class Worker(upstream_envs.Async):
 
   def _worker(self, conn):
     if self._strategy == 'process':
-      # Ctrl-C goes to every process of the terminal; ours ends with the parent.
-      signal.signal(signal.SIGINT, signal.SIG_IGN)
+      # Ctrl-C goes to every process of the terminal, and Slurm's SIGUSR1 to
+      # every process of the job; ours ends with the parent.
+      for signum in (signal.SIGINT, signal.SIGUSR1):
+        signal.signal(signum, signal.SIG_IGN)
     else:
       conn = _ThreadPipe(conn)
     super()._worker(conn)

@@ -44,7 +44,9 @@ class Collector:
     self.on_step = lambda: None  # Called after each step that counts.
     self.on_episode = lambda episode: None  # After each that counts.
     self._told_short = False  # Whether an episode was told to be too short.
-    self._broken = False  # Whether the present step ends a broken episode.
+    self._last = int(config.steps)
+    self._dropped = False  # Whether the present step does not count.
+    self._ended = 0  # Episodes that have ended in the prefill or since.
     self.driver = common.Driver(self.envs)
     self.driver.on_step(self._on_step)
     self.driver.on_reset(self.replay.add_step)
@@ -96,27 +98,27 @@ class Collector:
 
     Args:
       missing: int, agent steps to take; may be 0 or less.
-
-    Raises:
-      UsageError: if no episode is long enough for the replay.
     """
     random_agent = common.RandomAgent(self.act_space)
-    end, failures = int(self.step) + missing, None
-    while failures != self.restarts:  # A broken episode does not count.
-      failures = self.restarts
-      self.driver(
-          random_agent, steps=max(0, end - int(self.step)), episodes=1)
+    end, self._ended = int(self.step) + missing, 0
+    while self.step < self._last and (self.step < end or not self._ended):
+      self.driver(random_agent, steps=1)
     self.driver.reset()
     self.replay.forget_unfinished()
 
   def check(self):
     """Raises UsageError if there is nothing to train on."""
-    if not self.replay.stats['loaded_episodes']:
-      longest = max(self.replay.short, default=0)
+    if self.replay.stats['loaded_episodes']:
+      return
+    if not self._ended:
       raise UsageError(
-          'No random episode is as long as replay.minlen '
-          f'({self._config.replay.minlen} agent steps; the longest had '
-          f'{longest}): {self._lengthening()}')
+          f'No episode has ended in {int(self.step):,} agent steps, as many as '
+          'the run has: raise --steps, or end episodes by --time_limit')
+    longest = max(self.replay.short, default=0)
+    raise UsageError(
+        'No random episode is as long as replay.minlen '
+        f'({self._config.replay.minlen} agent steps; the longest had '
+        f'{longest}): {self._lengthening()}')
 
   def _lengthening(self):
     # What makes episodes long enough for the replay.
@@ -128,7 +130,7 @@ class Collector:
     return ' or '.join(ways)
 
   def collect(self, policy, steps):
-    """Acts.
+    """Acts, but not past the last step of the run.
 
     Args:
       policy: function of (observations, state) to (outputs, state).
@@ -138,8 +140,9 @@ class Collector:
     self.driver(policy, steps=steps)
 
   def _on_step(self, transition, worker):
-    self._broken = self.envs[worker].broken
-    if self._broken:
+    # Several environments step at once, so that some may be past the end.
+    self._dropped = self.envs[worker].broken or self.step >= self._last
+    if self._dropped:
       self.replay.forget_unfinished(worker)
       return
     self.step.increment()
@@ -147,8 +150,9 @@ class Collector:
     self.on_step()
 
   def _on_episode(self, episode):
-    if self._broken:
+    if self._dropped:
       return
+    self._ended += 1
     if len(self.replay.short) == 1 and not self._told_short:
       self._told_short = True
       self._note(

@@ -184,7 +184,8 @@ class Training:
         if x.suffix in ('.png', '.gif', '.jsonl')))
 
   def _prefill(self):
-    missing = self._config.prefill - int(self.step)
+    missing = min(self._config.prefill, int(self._config.steps)) - int(
+        self.step)
     loaded = self.collector.replay.stats['loaded_episodes']
     if self.folder.saved is None or missing > 0 or not loaded:
       self.progress.note(

@@ -1,8 +1,9 @@
-"""Leaving at the right time.
+"""Ending a run at the right time.
 
-Ctrl-C, SIGTERM (the goodbye of clusters) and SIGHUP (of terminals) end a run.
-Within `held` they wait for the next `allowed`, or for its end, so that a step
-is counted, stored and learned from as a whole or not at all.
+Ctrl-C, SIGTERM and SIGUSR1 (of clusters that end a job, such as Slurm) and
+SIGHUP (of terminals) end a run. Within `held` they wait for the next `allowed`,
+or for its end, so that a step is counted, stored and learned from as a whole or
+not at all.
 """
 
 import contextlib
@@ -10,8 +11,8 @@ import math
 import signal
 import time
 
-SIGNALS = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
-AGAIN = 5  # Seconds in which a second signal says nothing new.
+SIGNALS = signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1
+AGAIN = 5  # Seconds in which a second signal is ignored.
 
 
 class _Signals:
@@ -77,7 +78,7 @@ def _switched(value):
 
 @contextlib.contextmanager
 def undisturbed():
-  """Context in which Ctrl-C and SIGTERM are ignored, for the last save."""
+  """Context in which these signals are ignored, for the last save."""
   before = [signal.signal(x, signal.SIG_IGN) for x in SIGNALS]
   try:
     yield

@@ -46,6 +46,34 @@ def test_prefill_needs_a_whole_episode_however_few_its_steps(collect):
   collector.check()
 
 
+@pytest.mark.parametrize('envs', ['1', '2'])
+def test_nothing_goes_past_the_last_step(collect, envs):
+  last = tiny.STEPS + 1
+  collector = collect('--envs', envs, '--steps', str(last))
+  collector.prefill(10 * last)
+  collector.collect(random_agent(collector), 10)
+  assert int(collector.step) == last
+  assert len(collector.replay.loaded) == 2
+  assert collector.replay.stats['total_steps'] == tiny.STEPS
+
+
+def test_a_run_that_is_shorter_than_an_episode_is_one_line(collect):
+  collector = collect('--steps', '30')
+  collector.prefill(1)
+  with pytest.raises(UsageError, match=(
+      'No episode has ended in 30 agent steps, as many as .* raise --steps')):
+    collector.check()
+
+
+def test_a_broken_episode_is_none_of_the_prefill(collect, monkeypatch):
+  monkeypatch.setenv('LEDGER_FAULT', 'raise:20')
+  collector = collect(note=lambda text: None)
+  collector.prefill(30)
+  # 19 steps that are counted and dropped, and the first whole episode.
+  assert int(collector.step) == 19 + ledger.LENGTH
+  assert len(collector.replay.loaded) == 1
+
+
 def test_episodes_that_are_too_short_are_one_line(collect):
   collector = collect('--replay.minlen', '50', '--replay.maxlen', '50')
   collector.prefill(tiny.STEPS)

@@ -145,11 +145,22 @@ def test_other_networks_under_the_same_config_are_told(training, tmp_path):
 
 
 def test_several_environments_step_over_no_evaluation(training, tmp_path):
-  training('--envs', '2', '--eval_every', '25').run()
+  training('--envs', '2', '--eval_every', '25', '--steps', '111').run()
   rows = metrics_file.read(tmp_path)
-  # Two steps at a time: there is no 75th that anything could end at.
-  assert [x['step'] for x in rows if 'eval_return' in x] == [60, 76, 100, 110]
-  assert checkpoints.Checkpoints(tmp_path / 'checkpoints').step() == 110
+  # Two steps at a time: there is no 75th that anything could end at. Of the
+  # last two, one is past the end.
+  assert [x['step'] for x in rows if 'eval_return' in x] == [60, 76, 100, 111]
+  assert checkpoints.Checkpoints(tmp_path / 'checkpoints').step() == 111
+
+
+def test_the_learning_curve_is_redrawn_at_every_evaluation(training, tmp_path):
+  first, drawn = training('--eval_every', '20'), []
+  for step in (61, 81, 101):
+    at_step(first, step, lambda: drawn.append(
+        (tmp_path / 'learning_curve.png').read_bytes()))
+  first.run()
+  drawn.append((tmp_path / 'learning_curve.png').read_bytes())
+  assert len(set(drawn)) == 4
 
 
 def test_a_closed_pipe_saves_and_ends(tmp_path):

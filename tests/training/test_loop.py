@@ -192,7 +192,7 @@ def test_interrupted_run_saves_and_resumes_where_it_was(tmp_path):
     while metrics_file.read(tmp_path)[-1]['step'] <= 200:
       assert process.poll() is None
       time.sleep(0.2)
-    process.send_signal(signal.SIGTERM)
+    process.send_signal(signal.SIGUSR1)  # As Slurm does.
     out, err = process.communicate(timeout=120)
   finally:
     process.kill()

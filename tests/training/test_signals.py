@@ -96,12 +96,13 @@ def test_a_second_signal_says_nothing_new(listening, monkeypatch):
 
 def test_nohup_stays_in_force():
   before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
-  others = [signal.getsignal(x) for x in (signal.SIGINT, signal.SIGTERM)]
+  others = {
+      x: signal.getsignal(x) for x in signals.SIGNALS if x != signal.SIGHUP}
   try:
     signals.listen()
     assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
   finally:
-    for x, handler in zip((signal.SIGINT, signal.SIGTERM), others):
+    for x, handler in others.items():
       signal.signal(x, handler)
     signal.signal(signal.SIGHUP, before)
 
