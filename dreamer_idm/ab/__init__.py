@@ -14,12 +14,8 @@ from . import plan as plan_lib
 from . import trial_table
 from .comparison import Comparison
 
-LEAST = {
-    'threads': 1, 'memory': 0, 'retries': 0, 'jobs': 1, 'per_gpu': 1,
-    'cpus': 0, 'gpus': 0}
-ENGINES = {  # Whose arguments these are.
-    'jobs': 'local', 'per_gpu': 'local', 'address': 'ray', 'cpus': 'ray',
-    'gpus': 'ray'}
+LEAST = {'threads': 1, 'memory': 0, 'retries': 0, 'jobs': 1, 'per_gpu': 1,
+         'cpus': 0, 'gpus': 0}
 DESCRIPTION = """\
 Trains every method on every task with every seed, each in a process of its
 own with the folder LOGDIR/<task>/<method>/<seed>. Complete trials are skipped,
@@ -104,11 +100,12 @@ def run(args, program=None):
     value, flag = getattr(args, name), f'--{name.replace("_", "-")}'
     if value is not None and not low <= value < math.inf:  # Also of nan.
       raise UsageError(f'{flag} must be at least {low}, but is {value}')
-  for name, kind in ENGINES.items():
-    if getattr(args, name) is not None and args.engine != kind:
+  others = {'local': 'address cpus gpus', 'ray': 'jobs per_gpu'}[args.engine]
+  for name in others.split():
+    if getattr(args, name) is not None:
       raise UsageError(
-          f'--{name.replace("_", "-")} is for --engine {kind}; with Ray, '
-          '--cpus, --gpus and --memory say how many trials have room')
+          f'--{name.replace("_", "-")} is not for --engine {args.engine}; with '
+          'ray, --cpus, --gpus and --memory say how many trials have room')
   trials = plan_lib.plan(args, program)
   done = sum(x.state == 'complete' for x in trials)
   if done == len(trials):

@@ -64,16 +64,12 @@ class Comparison:
       return self._stop(f'{type(error).__name__} in ab itself', 1)
 
   def _start(self, now):
-    """Starts what has room; folders in use may be free or complete later."""
+    """Starts what has room; folders in use may be free later."""
     for index, trial in enumerate(self._trials):
       if len(self._started) >= self._engine.limit:
         break
       if (trial.state != 'waiting' or index in self._started
           or now < trial.due or lock.in_use(trial.logdir)):
-        continue
-      if trial.complete():
-        trial.look()
-        trial.state = 'complete'
         continue
       trial.attempts += 1
       size = _log_size(trial)
@@ -128,10 +124,8 @@ class Comparison:
     self._table.note(
         f'{reason}: the trials save and exit, which takes {GOODBYE}s at '
         'most; a second Ctrl-C cuts it short.')
-    try:
+    with contextlib.suppress(KeyboardInterrupt):
       self._engine.stop(GOODBYE)
-    except KeyboardInterrupt:
-      self._table.note('Cut short.')
     for trial in self._trials:
       if trial.state in ('waiting', 'running'):
         trial.look()

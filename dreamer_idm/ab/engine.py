@@ -84,14 +84,7 @@ class LocalEngine:
     self._started: list = []  # Futures and what `_ask` needs.
 
   def start(self, trial):
-    """Starts a trial.
-
-    Args:
-      trial: Trial.
-
-    Returns:
-      concurrent.futures.Future of what `trial_process.attempt` returns.
-    """
+    """Starts a Trial; returns a Future of what `attempt` returns."""
     self._started.append(self._submit(trial))
     return self._started[-1][0]
 

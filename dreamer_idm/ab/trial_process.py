@@ -100,8 +100,8 @@ def last_words(logdir):
     logdir: pathlib.Path of the trial.
 
   Returns:
-    str, the last line of its log; and a list of str, the end of a traceback
-    from its innermost frame on, if there is one shortly before.
+    str, the last line of its log; and a list of str, what stands before that
+    from the innermost frame of a traceback on, if there is one.
   """
   try:
     text = (logdir / LOG).read_bytes()[-16384:].decode('utf-8', 'replace')
@@ -111,4 +111,4 @@ def last_words(logdir):
   heads = [i for i, x in enumerate(lines) if x.startswith(HEAD)]
   lines = lines[heads[-1] + 1 if heads else 0:][-40:] or ['no output']
   frames = [i for i, x in enumerate(lines) if x.lstrip().startswith('File "')]
-  return lines[-1].strip(), lines[frames[-1]:][:6] if frames else []
+  return lines[-1].strip(), lines[frames[-1]:-1][:6] if frames else []

@@ -89,11 +89,7 @@ class Table:
     self._display: display.Display | None = display.Display(stream)
 
   def note(self, text):
-    """Prints lines that stay.
-
-    Args:
-      text: str.
-    """
+    """Prints text, a str, with the time of day; it stays."""
     self._write('note', f'{time.strftime("%H:%M:%S")} {text}')
 
   def show(self):

@@ -6,6 +6,7 @@ for each seed if there are commas, and then with the flags of `train`:
 
   train     1600 env steps in twenty
   wait      three of them, then waits until it is told to end
+  stubborn  the same, and does not end
   die       kills itself half-way, the first time
   fail      fails
   usage     asks for what cannot be
@@ -37,7 +38,9 @@ def main(what, argv):
   except BlockingIOError:
     print('error: another run is at work', file=sys.stderr)
     return 2
-  signal.signal(signal.SIGTERM, signal.default_int_handler)
+  signal.signal(
+      signal.SIGTERM, signal.default_int_handler if what != 'stubborn' else
+      lambda signum, frame: note(logdir, 'asked', signum))
   print('Begun.', flush=True)
   note(logdir, 'times', time.time())
   note(logdir, 'gpus', os.environ.get('CUDA_VISIBLE_DEVICES'))
@@ -62,7 +65,7 @@ def train(what, logdir, total):
   for index in range(done, 20):
     if what == 'die' and index == 10 and not done:
       os.kill(os.getpid(), signal.SIGKILL)
-    while hoard or what == 'wait' and index == 3:
+    while hoard or what in ('wait', 'stubborn') and index == 3:
       time.sleep(0.01)
     row = {'step': (index + 1) * total // 20, 'updates': index, 'fps': 80.0}
     if index == 19:

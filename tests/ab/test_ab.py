@@ -17,10 +17,10 @@ linux = pytest.mark.skipif(
     sys.platform != 'linux', reason='elsewhere trials outlive a killed parent')
 
 
-def start_quick(folder, *words):
+def start_quick(folder, *words, what='wait'):
   """Starts a comparison of trials that wait, in a session of its own."""
   return subprocess.Popen(
-      [sys.executable, '-c', ab_runs.MAIN, *ab_runs.QUICK, 'wait', '--configs',
+      [sys.executable, '-c', ab_runs.MAIN, *ab_runs.QUICK, what, '--configs',
        'cpu_proprio', 'debug', '--tasks', TASK, '--logdir', str(folder),
        *words],
       text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -64,6 +64,23 @@ def test_trials_save_and_end_when_this_does(tmp_path, number, words):
 
 
 @linux
+def test_a_second_interrupt_kills_what_does_not_end(tmp_path):
+  process = start_quick(tmp_path, '--methods', 'idm', '--seeds', '0',
+                        what='stubborn')
+  folder = tmp_path / TASK / 'idm' / '0'
+  try:
+    for name in ('metrics.jsonl', 'asked'):
+      ab_runs.wait_for((folder / name).exists)
+      os.killpg(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=300)
+  finally:
+    process.kill()
+  assert process.returncode == 130 and err == ''
+  assert out.splitlines()[-2] == '1 stopped'
+  ab_runs.wait_for(lambda: not ab_runs.processes(folder))
+
+
+@linux
 def test_trials_save_when_whoever_reads_is_gone(tmp_path):
   """As in `ab | tee`: Ctrl-C ends tee before anything more is written."""
   process = start_quick(tmp_path, '--methods', 'idm', '--seeds', '0')
@@ -79,6 +96,22 @@ def test_trials_save_when_whoever_reads_is_gone(tmp_path):
   assert err == ''
   assert len((folder / 'saved').read_text().split()) == 1
   ab_runs.wait_for(lambda: not ab_runs.processes(folder))
+
+
+def test_an_error_in_a_users_environment_is_shown(tmp_path):
+  """Its type, where it was raised, and the log, whatever else is said."""
+  ab_runs.write_environment(tmp_path, fault="raise KeyError('wrist')")
+  done = ab_runs.run_real(tmp_path, '--methods', 'dreamer', '--retries', '0')
+  assert done.returncode == 1 and done.stderr == ''
+  folder = tmp_path / 'out' / ab_runs.FOLDER / 'dreamer' / '0'
+  assert ab_runs.attempts(folder) == 1
+  out = done.stdout
+  shown = out[out.index('File "'):]
+  assert shown.splitlines()[0].endswith('in step')
+  assert str(tmp_path / 'fragile.py') in shown.splitlines()[0]
+  assert "KeyError: 'wrist'" in shown
+  assert f'more in {folder}/ab.log' in shown
+  assert out.splitlines()[-2] == '1 failed'
 
 
 def test_a_killed_run_is_resumed(tmp_path):

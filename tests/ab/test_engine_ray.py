@@ -16,6 +16,7 @@ from dreamer_idm.ab import engine_ray
 from dreamer_idm.errors import UsageError
 
 
+@pytest.mark.slow
 def test_a_run_whose_ray_worker_is_killed_is_resumed(tmp_path):
   """A real trial, on a Ray that is started for it."""
   ab_runs.write_environment(tmp_path, victim='dreamer', parent=True)
@@ -81,12 +82,12 @@ def test_trials_on_the_machines_of_a_ray_cluster(
 @pytest.mark.parametrize('words, message', [
     (['--engine', 'ray', '--address', 'localhost:1'], 'nothing answers'),
     (['--engine', 'ray', '--address', 'here'], 'expects auto, or the HOST'),
-    (['--engine', 'ray', '--jobs', '2'], '--jobs is for --engine local'),
-    (['--engine', 'ray', '--per-gpu', '2'], '--per-gpu is for --engine local'),
+    (['--engine', 'ray', '--jobs', '2'], '--jobs is not for --engine ray'),
+    (['--engine', 'ray', '--per-gpu', '2'], 'per-gpu is not for --engine ray'),
     (['--engine', 'ray', '--cpus', '0'], '--cpus 0 needs --gpus'),
     (['--engine', 'ray', '--cpus', '0', '--gpus', '0', '--memory', '1'],
      '--cpus 0 needs --gpus'),
-    (['--gpus', '1'], '--gpus is for --engine ray'),
+    (['--gpus', '1'], '--gpus is not for --engine local'),
 ])
 def test_engines_say_what_they_do_not_take(tmp_path, words, message):
   with pytest.raises(UsageError, match=message):
