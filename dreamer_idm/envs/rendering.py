@@ -103,8 +103,8 @@ def _check(wanted):
         f'deliver images: unset it to have a backend chosen.')
   if wanted not in PACKAGES and wanted not in _GLFW:
     raise UsageError(
-        f"MUJOCO_GL='{wanted}' is not a rendering backend: expected egl, osmesa "
-        f'or glfw, or unset it to have one chosen.')
+        f"MUJOCO_GL='{wanted}' is not a rendering backend: expected egl, "
+        f'osmesa or glfw, or unset it to have one chosen.')
   reason = _failure(wanted)
   if reason is not None:
     advice = _unset(reason) or 'unset it to have a backend chosen' + (
