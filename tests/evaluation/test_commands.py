@@ -9,7 +9,6 @@ import sys
 import numpy as np
 import pytest
 from conftest import ROOT
-from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -17,7 +16,6 @@ from dreamer_idm import __main__
 from dreamer_idm.evaluation import evaluate
 from dreamer_idm.evaluation import pictures as evaluation_pictures
 from dreamer_idm.evaluation import reconstruct
-from dreamer_idm.runs import files
 from dreamer_idm.runs import plots
 
 BRIEF = [
@@ -163,8 +161,12 @@ def test_no_earlier_evaluation_is_overwritten(tmp_path, content):
 def test_perturbations_of_the_same_kind_have_panels_of_their_own(
     tmp_path, monkeypatch):
   shown = []
-  monkeypatch.setattr(files, 'save', lambda path, write: shown.extend(
-      [x.get_xlabel() for x in plt.gcf().axes]))
+  saved = Figure.savefig
+
+  def look(self, *args, **kwargs):
+    shown.extend([x.get_xlabel() for x in self.axes])
+    return saved(self, *args, **kwargs)
+  monkeypatch.setattr(Figure, 'savefig', look)
   def condition(strength, fill):
     return {'kind': 'rotation', 'strength': strength, 'per': 'frame',
             'fill': fill, 'returns': [1.0, 2.0]}
@@ -221,7 +223,7 @@ def test_bad_evaluations_are_one_line(here, runs, arguments, parts):
 
 def test_folders_that_are_no_trained_run_are_one_line(here, runs, tmp_path):
   one_line(
-      here('evaluate', '--logdir', tmp_path), 'is no run', 'config.yaml')
+      here('evaluate', '--logdir', tmp_path), 'is not a run', 'config.yaml')
   shutil.copy(runs / 'idm' / 'config.yaml', tmp_path)
   one_line(
       here('evaluate', '--logdir', tmp_path), 'no checkpoint latest',
@@ -379,7 +381,7 @@ def test_vectors_have_a_drift_but_no_figure(here, runs, tmp_path):
 
 
 @pytest.mark.parametrize('arguments, parts', [
-    (['idm', 'nothing'], ['is no run']),
+    (['idm', 'nothing'], ['is not a run']),
     (['idm', '--sigma', '-1'], ['--sigma must be from 0']),
     (['idm', '--frames', '0'], ['--frames must be >= 1']),
     (['idm', '--checkpoint', 'first'], ['no checkpoint first'])])

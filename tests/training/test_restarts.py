@@ -170,7 +170,7 @@ class Own(gymnasium.Env):
 
 
 gymnasium.register('Own-v0', Own)
-gymnasium.register('Limited-v0', Own, max_episode_steps=50)
+gymnasium.register('OwnLimited-v0', Own, max_episode_steps=50)
 
 
 @pytest.fixture
@@ -217,7 +217,7 @@ def test_an_episode_without_an_end_is_named_and_ends_the_prefill(own):
 
 
 @pytest.mark.parametrize('flags, task', [
-    (['--time_limit', '40'], 'gym_Own-v0'), ([], 'gym_Limited-v0')])
+    (['--time_limit', '40'], 'gym_Own-v0'), ([], 'gym_OwnLimited-v0')])
 def test_an_episode_with_a_limit_may_be_long(own, flags, task):
   collector, notes = own(*flags, task=task)
   collector.prefill(10)
