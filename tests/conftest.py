@@ -1,6 +1,7 @@
 """Small agents and data for the tests; sizes that a laptop runs in moments."""
 
 import contextlib
+import fcntl
 import io
 import os
 import pathlib
@@ -29,6 +30,16 @@ SMALL = [
     '--critic.units', '16', '--idm.eva_head.units', '16',
     '--imag_horizon', '5', '--dataset.batch', '3', '--dataset.length', '9',
     '--replay.minlen', '9', '--replay.maxlen', '9']
+
+
+# Runs that several files read: name -> presets.
+RUNS = {
+    'dreamer': ['cpu', 'debug'], 'idm': ['cpu', 'idm', 'debug'],
+    'vector': ['cpu_proprio', 'idm', 'debug']}
+BRIEF = [
+    '--steps', '70', '--prefill', '60', '--pretrain', '1', '--time_limit', '60',
+    '--eval_every', '1000', '--replay.minlen', '8', '--threads', '1',
+    '--imag_horizon', '5']
 
 
 def small_config(*flags, presets=('dmc', 'idm')):
@@ -187,3 +198,30 @@ def eager():
   tf.config.run_functions_eagerly(True)
   yield
   tf.config.run_functions_eagerly(False)
+
+
+@pytest.fixture(scope='session')
+def trained_run(tmp_path_factory):
+  """Function of a name in RUNS that returns the folder of that run.
+
+  Each is trained once, by whoever asks first, 280 environment steps of
+  dmc_cheetah_run with twelve updates. All workers of xdist share it: copy it
+  before you change it.
+  """
+  home = tmp_path_factory.getbasetemp()
+  if 'PYTEST_XDIST_WORKER' in os.environ:
+    home = home.parent
+
+  def find(name):
+    folder = home / 'trained' / name
+    folder.parent.mkdir(exist_ok=True)
+    with (folder.parent / f'{name}.lock').open('w') as lock:
+      fcntl.flock(lock, fcntl.LOCK_EX)
+      if not (folder / 'learning_curve.png').exists():
+        done = subprocess.run(
+            [sys.executable, 'run.py', '--configs', *RUNS[name], *BRIEF,
+             '--logdir', str(folder)], capture_output=True, text=True,
+            timeout=900, check=False, cwd=ROOT)
+        assert done.returncode == 0, done.stdout + done.stderr
+    return folder
+  return find

@@ -18,11 +18,6 @@ from dreamer_idm.evaluation import pictures as evaluation_pictures
 from dreamer_idm.evaluation import reconstruct
 from dreamer_idm.runs import plots
 
-BRIEF = [
-    '--steps', '70', '--prefill', '60', '--pretrain', '1', '--time_limit', '60',
-    '--eval_every', '1000', '--replay.minlen', '8', '--threads', '1',
-    '--imag_horizon', '5']
-
 
 def python(*argv):
   return subprocess.run(
@@ -45,17 +40,9 @@ def here(capfd):
 
 
 @pytest.fixture(scope='module')
-def runs(tmp_path_factory):
-  """Short runs: dreamer and idm from pixels, idm from vectors."""
-  folder = tmp_path_factory.mktemp('trained')
-  for name, presets in (
-      ('dreamer', ['cpu', 'debug']), ('idm', ['cpu', 'idm', 'debug']),
-      ('vector', ['cpu_proprio', 'idm', 'debug'])):
-    done = python(
-        'run.py', '--configs', *presets, *BRIEF, '--logdir',
-        str(folder / name))
-    assert done.returncode == 0, done.stdout + done.stderr
-  return folder
+def runs(trained_run):
+  """Folder of short runs: dreamer and idm from pixels, idm from vectors."""
+  return [trained_run(x) for x in ('dreamer', 'idm', 'vector')][0].parent
 
 
 def one_line(done, *parts):
@@ -183,13 +170,15 @@ def test_perturbations_of_the_same_kind_have_panels_of_their_own(
       'rotation (fill zero)', 'rotation (fill nearest)', 'rotation']
 
 
-def test_sweep_goes_to_four_times_the_default_and_takes_vectors(here, runs):
+def test_sweep_goes_to_four_times_the_default_and_takes_vectors(
+    here, runs, tmp_path):
+  shutil.copytree(runs / 'vector', tmp_path / 'run')
   done = here(
-      'evaluate', '--logdir', runs / 'vector', '--episodes', 1, '--sweep',
+      'evaluate', '--logdir', tmp_path / 'run', '--episodes', 1, '--sweep',
       '--checkpoint', 'best')
   assert done.returncode == 0, done.stderr
   assert 'a new evaluation' in done.stdout
-  folder = runs / 'vector' / 'evaluation'
+  folder = tmp_path / 'run' / 'evaluation'
   assert sorted(x.name for x in folder.iterdir()) == [
       'evaluation.json', 'robustness.png']
   found = json.loads((folder / 'evaluation.json').read_text())['conditions']
