@@ -19,10 +19,10 @@ MAY_IMPORT = {
     'agent': ('upstream', 'patches'),
     'idm': ('agent', 'upstream'),
     'methods': ('idm', 'agent', 'upstream'),
-    # Neither of these modules imports TensorFlow.
+    # None of these modules imports TensorFlow.
     'config': (
-        'upstream.config', 'upstream.path', 'agent.registry', 'runs',
-        'patches'),
+        'upstream.config', 'upstream.path', 'agent.registry',
+        'agent.declaration', 'runs', 'patches'),
     'envs': ('upstream.envs', 'config', 'patches'),
     # For reconstruct the paper's KL as well.
     'evaluation': (

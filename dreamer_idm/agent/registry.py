@@ -1,24 +1,31 @@
 """The methods: which extensions each of them adds to Dreamer.
 
-A method is a module with a function `extensions(config)` that returns a list
-of Extension, empty if all of the method's switches are off. The key `agent`
-names it: one of METHODS, or the full name of a module of your own. The modules
-in COMMON are of the same kind and belong to no method: each has a switch among
-its own keys that is off by default, and works with every method and with
-Dreamer itself.
+A method is a module with a constant METHOD, see `declaration`, and a function
+`extensions(config)` that returns a list of Extension, empty if all of the
+method's switches are off. In a package the function may stand in a submodule
+`extensions`, so that what the method declares is read without TensorFlow. The
+key `agent` names a method: one of METHODS, or the full name of a module of your
+own.
+
+COMMON are extensions that belong to no method and work with all: a key of
+configs.yaml that switches them on, and their module.
 """
 
 import importlib
+import importlib.util
+import pathlib
+import re
+from dataclasses import replace
 
 from ..errors import UsageError
+from .declaration import Method
 
 METHODS = {
-    'idm': 'dreamer_idm.idm.extensions', **{
+    'dreamer': 'dreamer_idm.methods.dreamer', 'idm': 'dreamer_idm.idm', **{
         x: f'dreamer_idm.methods.{x}' for x in (
             'clion', 'bird', 'soft_bird', 'planet', 'no_value',
             'contrastive')}}
-COMMON = {
-    'vector_normalization': 'dreamer_idm.agent.vector_normalization'}
+COMMON = {'normalize_vectors': 'dreamer_idm.agent.vector_normalization'}
 
 
 def extensions(config):
@@ -35,9 +42,8 @@ def extensions(config):
     UsageError: if there is no such method, or if two extensions would take the
       same place.
   """
-  modules = [importlib.import_module(x) for x in COMMON.values()]
-  if config.agent != 'dreamer':
-    modules.append(load(config.agent))
+  modules = [importlib.import_module(COMMON[x]) for x in common(config)]
+  modules.append(_builder(config.agent))
   found = [x for module in modules for x in module.extensions(config)]
   if found:
     from .extension import check_together  # With TensorFlow.
@@ -45,19 +51,63 @@ def extensions(config):
   return found
 
 
-def load(name):
-  """Imports the module of a method.
+def common(config):
+  """Names the common extensions that a config switches on.
+
+  Args:
+    config: upstream's Config with our keys.
+
+  Returns:
+    list of str, keys of COMMON.
+  """
+  return [x for x in COMMON if config.flat[x]]
+
+
+def declaration(name):
+  """Reads what a method declares.
 
   Args:
     name: str, one of METHODS or the full name of a module.
 
   Returns:
-    module with a function `extensions`.
+    Method.
 
   Raises:
-    UsageError: if it has none.
+    UsageError: if it declares nothing.
   """
   module = importlib.import_module(METHODS.get(name, name))
+  method = getattr(module, 'METHOD', None)
+  if not isinstance(method, Method):
+    raise UsageError(
+        f'--agent {name}: {module.__file__} has no METHOD = Method(...), see '
+        'docs/extending.md')
+  return replace(method, name=name)
+
+
+def declares(name):
+  """Tells whether a module of the user's own is a method, not importing it.
+
+  Args:
+    name: str, the full name of a module.
+
+  Returns:
+    bool.
+  """
+  try:
+    spec = importlib.util.find_spec(name)
+  except (ImportError, ValueError):
+    return False
+  path = pathlib.Path(spec.origin or '') if spec else pathlib.Path()
+  return path.suffix == '.py' and bool(
+      re.search(r'^METHOD\b', path.read_text('utf-8'), re.MULTILINE))
+
+
+def _builder(name):
+  """The module with a method's function `extensions`; imports TensorFlow."""
+  module = importlib.import_module(METHODS.get(name, name))
+  if hasattr(module, '__path__') and importlib.util.find_spec(
+      f'{module.__name__}.extensions'):
+    return importlib.import_module(f'{module.__name__}.extensions')
   if not hasattr(module, 'extensions'):
     raise UsageError(
         f'--agent {name}: {module.__file__} has no function '

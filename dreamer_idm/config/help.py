@@ -1,7 +1,8 @@
 """What `--help` prints.
 
-What a key or a preset of ours is for stands in one place, the comments of
-configs.yaml: behind it on its line, or right above it.
+What a key or a preset of ours is for stands in one place: in what its method
+declares, or in the comments of configs.yaml, behind it on its line or right
+above it.
 """
 
 import collections
@@ -11,6 +12,7 @@ import textwrap
 import ruamel.yaml
 
 from . import keys as keys_lib
+from . import methods as methods_lib
 from . import upstream_keys
 from .rules import allowed
 from .rules import text
@@ -48,34 +50,42 @@ Entry = collections.namedtuple(
     'Entry', ['name', 'text', 'default', 'allowed'], defaults=('', ''))
 
 
-def sections(source, presets, defaults):
+def sections(source, presets, defaults, own=()):
   """Describes all presets and keys.
 
   Args:
     source: str, our configs.yaml.
     presets: list of str, the names of all presets.
     defaults: upstream's Config of the defaults.
+    own: Methods that do not come with the project.
 
   Returns:
-    dict of title -> list of Entry: the presets, IDM's keys, the other keys
-    that we set, and dreamerv2's.
+    dict of title -> list of Entry: the presets, the keys of each method, the
+    other keys that we set, and dreamerv2's.
   """
-  comments = {**UPSTREAM_PRESETS, **_comments(source)}
+  methods = [*methods_lib.declared(), *own]
+  comments = {**UPSTREAM_PRESETS, **_comments(source), **{
+      k: v.text for x in methods for k, v in x.presets.items()}}
   keys = list(_paths(ruamel.yaml.YAML().load(source)['defaults']))
 
-  def described(names):
+  def described(names, text=None):
     return [Entry(
-        x, comments.get(x) or upstream_keys.text(x),
-        _shown(defaults.flat[x]), allowed(x) or keys_lib.kind(
+        x, text or comments.get(x) or upstream_keys.text(x),
+        _shown(defaults.flat[x]), allowed(x, own) or keys_lib.kind(
             defaults.flat[x])) for x in names]
 
-  return {
-      'presets': [Entry(x, comments.get(x, '')) for x in presets],
-      "IDM's keys": described(x for x in keys if x.startswith('idm.')),
-      'other keys that we set': described(
-          x for x in keys if not x.startswith('idm.')),
+  found = {'presets': [Entry(x, comments.get(x, '')) for x in presets]}
+  for method in methods:
+    if method.keys:
+      found[f'keys of {method.name}'] = [
+          entry for key, value in method.keys.items()
+          for entry in described(
+              _paths({f'{method.section}.{key}': value.default}), value.text)]
+  others = {x.name for y in found.values() for x in y} | {*keys}
+  return found | {
+      'other keys that we set': described(keys),
       "dreamerv2's keys": described(
-          x for x in defaults.flat if x not in keys)}
+          x for x in defaults.flat if x not in others)}
 
 
 def write(described, everything=False):

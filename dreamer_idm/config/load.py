@@ -1,7 +1,8 @@
 """The config: defaults, presets and the command line, in this order.
 
-Upstream's packaged configs.yaml comes first and ours is laid over it: our
-`defaults` over its defaults, our preset over its preset of the same name. The
+Upstream's packaged configs.yaml comes first, then what the methods declare,
+then our configs.yaml is laid over it: our `defaults` over its defaults, our
+preset over its preset of the same name. The
 result is upstream's own `Config`. Nothing here imports TensorFlow, so that
 help and mistakes answer at once.
 """
@@ -19,6 +20,7 @@ from ..upstream.config import Config
 from ..upstream.config import Flags
 from . import help as help_lib
 from . import keys
+from . import methods
 from . import task_defaults
 from .rules import check
 from .rules import text
@@ -50,7 +52,7 @@ def load(argv):
     UsageError: for anything that cannot be, in one line.
   """
   flags = _split(argv)
-  sources = _sources()
+  sources = _sources(_own_methods(flags))
   config = _defaults(sources)
   named = _named_presets(flags, sources)
   for name in named:
@@ -156,7 +158,8 @@ def saved(run):
         f'{run} is not a run, it has no config.yaml: give the folder that '
         'run.py was given as --logdir, or made, such as '
         'logdir/<task>/<method>/<seed>')
-  config, stored = defaults(), stored_settings(path)
+  stored = stored_settings(path)
+  config = defaults(str(stored.get('agent', 'dreamer')))
   known = config.flat
   config = config.update({k: v for k, v in stored.items() if k in known})
   try:
@@ -197,38 +200,64 @@ def stored_settings(path):
   return stored
 
 
-def defaults():
+def defaults(agent='dreamer'):
   """Builds the config of no preset.
+
+  Args:
+    agent: str, a method; one of the user's own has keys of its own.
 
   Returns:
     upstream's Config with our keys; its precision is never `auto`.
   """
-  return _resolved(_defaults(_sources()))
+  return _resolved(_defaults(_sources(methods.own(agent))))
 
 
-def help_text(everything=False):
+def help_text(argv=()):
   """Writes what `--help` prints.
 
   Args:
-    everything: bool, whether to list upstream's keys too.
+    argv: list of str, the command line: with `--help all` upstream's keys are
+      listed too, and with a method of the user's own its keys.
 
   Returns:
     str of several lines.
   """
-  return help_lib.write(sections(), everything)
+  words = [y for x in argv for y in x.replace('=', ',').split(',')]
+  return help_lib.write(sections(methods.own(*words)), 'all' in words)
 
 
-def sections():
+def sections(own=()):
   """Describes all presets and keys; see `help.sections`."""
-  sources = _sources()
+  sources = _sources(own)
   return help_lib.sections(
       OURS.read_text(encoding='utf-8'), _preset_names(sources),
-      _defaults(sources))
+      _defaults(sources), own)
 
 
-def _sources():
-  # List of (path, dict of presets by name), upstream's first.
-  return [(path, _read(path)) for path in (UPSTREAM, OURS)]
+def _own_methods(flags):
+  # The methods of the user's own that are named as agent or as preset.
+  names = [
+      y for key, values in flags if key in ('agent', 'configs')
+      for x in values for y in x.split(',')]
+  names += [
+      str(x['agent']) for x in _read(OURS).values()
+      if isinstance(x, dict) and 'agent' in x]
+  return methods.own(*names)
+
+
+def _sources(own=()):
+  # List of (where, dict of presets by name), ours last.
+  known = methods.sections()
+  for method in own:
+    if method.keys and method.section in known:
+      raise UsageError(
+          f'the keys of {method.name} would be in the section '
+          f'{method.section}, which there is: give its module another name')
+  return [
+      (UPSTREAM, _read(UPSTREAM)),
+      *((f'METHOD of {x.name}', x.sources())
+        for x in (*methods.declared(), *own)),
+      (OURS, _read(OURS))]
 
 
 def _defaults(sources):
@@ -247,8 +276,9 @@ def _defaults(sources):
 
 
 def _preset_names(sources):
-  # What --configs takes, ours first.
-  names = [x for _, presets in reversed(sources) for x in presets]
+  # What --configs takes: ours, the methods', upstream's.
+  upstreams, *others, ours = [presets for _, presets in sources]
+  names = [x for presets in (ours, *others, upstreams) for x in presets]
   return [x for x in dict.fromkeys(names) if x != 'defaults']
 
 

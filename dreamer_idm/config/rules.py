@@ -4,65 +4,23 @@ Upstream checks few of its values, and those where they are used: minutes into
 a run and by an assertion. Here they are checked before anything starts.
 """
 
-import collections
 import importlib.util
 import math
 import os
 import re
 
-from ..agent.registry import METHODS
+from ..agent import registry
+from ..agent.declaration import above
+from ..agent.declaration import at_least
+from ..agent.declaration import between
+from ..agent.declaration import one_of
+from ..agent.declaration import Rule
+from ..agent.declaration import ZERO_OR_MORE_THAN_ONE
 from ..errors import UsageError
-
-Rule = collections.namedtuple('Rule', ['text', 'test'])
-
-
-def one_of(*names):
-  """Makes the rule of a value that is one of these.
-
-  Args:
-    *names: str, what it may be.
-
-  Returns:
-    Rule.
-  """
-  return Rule(' | '.join(names), lambda x: x in names)
-
-
-def at_least(low):
-  """Makes the rule of a number that is not below a bound.
-
-  Args:
-    low: number, allowed itself.
-
-  Returns:
-    Rule.
-  """
-  return Rule(f'>= {low}', lambda x: x >= low)
-
-
-def above(low):
-  """Makes the rule of a number that is above a bound.
-
-  Args:
-    low: number, not allowed itself.
-
-  Returns:
-    Rule.
-  """
-  return Rule(f'> {low}', lambda x: x > low)
-
-
-def between(low, high):
-  """Makes the rule of a number in an interval.
-
-  Args:
-    low: number, allowed itself.
-    high: number, allowed itself.
-
-  Returns:
-    Rule.
-  """
-  return Rule(f'{low} to {high}', lambda x: low <= x <= high)
+from ..upstream.config import matches_nothing
+from ..upstream.config import NOTHING
+from ..upstream.config import takes_images
+from . import methods
 
 
 def _compiles(pattern):
@@ -74,7 +32,7 @@ def _compiles(pattern):
 
 
 def _is_method(name):
-  if name in ('dreamer', *METHODS):
+  if name in registry.METHODS:
     return True
   try:
     return importlib.util.find_spec(name) is not None
@@ -82,18 +40,16 @@ def _is_method(name):
     return False
 
 
-NOTHING = {'$^', '^$'}  # The usual patterns for no observation at all.
 ACTIVATIONS = one_of(
     'none', 'elu', 'relu', 'relu6', 'leaky_relu', 'selu', 'gelu', 'silu',
     'swish', 'mish', 'softplus', 'softsign', 'tanh', 'sigmoid', 'identity')
 OPTIMIZERS = one_of('adam', 'nadam', 'adamax', 'sgd', 'momentum')
-ZERO_OR_MORE_THAN_ONE = Rule('0 or >= 1', lambda x: x == 0 or x >= 1)
 
 # Pattern of whole keys -> what each value, or each element of a list, must be.
 RULES = {
     # Ours.
     'agent': Rule(
-        ' | '.join(['dreamer', *METHODS, 'a module of your own']), _is_method),
+        ' | '.join([*registry.METHODS, 'a module of your own']), _is_method),
     'method': Rule(
         'a file name', lambda x: re.fullmatch(r'\w[\w.+-]*', x) is not None),
     'precision': one_of('auto', '16', 'bf16', '32'),
@@ -103,18 +59,6 @@ RULES = {
     r'rotate\.degrees': between(0, 180),
     r'rotate\.per': one_of('frame', 'episode'),
     r'rotate\.fill': one_of('zero', 'nearest'),
-    r'idm\.(sigma_.|copies|eva_horizon|weight_power)': at_least(0),
-    r'idm\.cst_(scale|delta)': at_least(0),
-    r'idm\.cst_fraction': Rule('> 0 and <= 1', lambda x: 0 < x <= 1),
-    r'idm\.noise': one_of(
-        'gaussian', 'uniform', 'laplace', 'student_t', 'interpolate'),
-    r'idm\.stoch_mode': one_of('widen', 'add', 'resample'),
-    r'idm\.eva_loss': one_of('bce', 'linear'),
-    r'idm\.weight_clip': ZERO_OR_MORE_THAN_ONE,
-    r'(clion|bird|soft_bird|contrastive)\.\w+_(scale|reward)': at_least(0),
-    r'clion\.rotation_degrees': between(0, 180),
-    r'contrastive\.scale': at_least(0),
-    r'planet\.\w+': at_least(1),
     # Upstream's: the run.
     'seed': between(0, 2 ** 31 - 1),
     'envs|action_repeat|train_every|train_steps|render_size': at_least(1),
@@ -182,16 +126,24 @@ def text(value):
   return repr(value) if isinstance(value, str) else str(value)
 
 
-def allowed(key):
+def allowed(key, own=()):
   """Describes the values that a key may take.
 
   Args:
     key: str, such as `idm.sigma_h`.
+    own: Methods that do not come with the project.
 
   Returns:
     str, empty if every value of its type will do.
   """
-  return next((x.text for p, x in RULES.items() if re.fullmatch(p, key)), '')
+  return next((x.text for x in _rules(key, own)), '')
+
+
+def _rules(key, own):
+  # The rules of a key: ours by pattern, and its method's.
+  declared = methods.rule(key, own)
+  return [x for p, x in RULES.items() if re.fullmatch(p, key)] + (
+      [declared] if declared else [])
 
 
 def check(config):
@@ -203,13 +155,13 @@ def check(config):
   Raises:
     UsageError: for the first value that cannot be.
   """
+  own = methods.own(config.agent)
   for key, value in config.flat.items():
     elements = value if isinstance(value, tuple) else (value,)
     if any(isinstance(x, float) and not math.isfinite(x) for x in elements):
       raise UsageError(f'--{key} must be finite, but is {text(value)}')
-    for pattern, rule in RULES.items():
-      if re.fullmatch(pattern, key) and not all(
-          _passes(rule, x) for x in elements):
+    for rule in _rules(key, own):
+      if not all(_passes(rule, x) for x in elements):
         raise UsageError(
             f'--{key} must be {rule.text}, but is {text(value)}')
   for problem in _conflicts(config):
@@ -253,36 +205,16 @@ def _conflicts(config):
 
 
 def _method_conflicts(config):
-  if config.agent != 'dreamer' and config.expl_behavior != 'greedy':
-    yield (
-        f'--agent {config.agent} explores by itself: --expl_behavior '
-        f'{config.expl_behavior} needs --agent dreamer')
-  if config.agent == 'no_value' and config.actor_grad in (
-      'reinforce', 'both'):
-    yield (
-        f'--actor_grad {config.actor_grad} needs a critic, which --agent '
-        'no_value has not: use --actor_grad dynamics')
-  if config.agent == 'soft_bird' and config.soft_bird.entropy_reward and (
-      config.actor_grad == 'reinforce'):
-    yield (
-        '--actor_grad reinforce cuts off the gradient of the entropies in the '
-        'returns: use --actor_grad dynamics, or --soft_bird.entropy_reward 0')
-  constrained = config.agent in ('idm', 'clion') and config.idm.cst_scale
-  if constrained and (
-      'decoder' not in config.grad_heads
-      or _matches_nothing(config, config.decoder)):
-    yield (
-        'the decoding constraint needs something decoded and decoder among '
-        'grad_heads: use --decoder.cnn_keys image, or --idm.cst_scale 0')
-  if config.agent == 'clion' and config.idm.cst_delta:
-    yield (
-        "CLION's constraint has no margin: use --idm.cst_delta 0, or "
-        '--configs dmc idm')
-  planet = config.planet
-  if config.agent == 'planet' and planet.elites > planet.candidates:
-    yield (
-        f'--planet.elites {planet.elites} must not be more than '
-        f'planet.candidates, {planet.candidates}')
+  if config.expl_behavior != 'greedy':
+    if config.agent != 'dreamer':
+      yield (
+          f'--agent {config.agent} explores by itself: --expl_behavior '
+          f'{config.expl_behavior} needs --agent dreamer')
+    for key in registry.common(config):
+      yield (
+          f'--{key} {text(config.flat[key])} and --expl_behavior '
+          f'{config.expl_behavior} exclude each other')
+  yield from registry.declaration(config.agent).conflicts(config)
 
 
 def decodes_nothing(config):
@@ -298,22 +230,9 @@ def decodes_nothing(config):
   return {decoder.cnn_keys, decoder.mlp_keys} <= NOTHING
 
 
-def _matches_nothing(config, coder):
-  # The names of vector observations are the task's, so patterns other than
-  # the usual ones for nothing get the benefit of the doubt.
-  return not _takes_images(config, coder) and coder.mlp_keys in NOTHING
-
-
-def _takes_images(config, coder):
-  # So are the names of Gymnasium's images; dm_control's are called image.
-  if config.task.startswith('gym_'):
-    return coder.cnn_keys not in NOTHING
-  return bool(re.match(coder.cnn_keys, 'image'))
-
-
 def _image_conflicts(config):
   height, width = config.render_size
-  if _takes_images(config, config.encoder):
+  if takes_images(config, config.encoder):
     size = min(height, width)
     for kernel in config.encoder.cnn_kernels:
       if kernel > size:
@@ -322,11 +241,11 @@ def _image_conflicts(config):
             f'nothing of {height}x{width} images: use smaller or fewer ones, '
             'or a larger --render_size')
       size = (size - kernel) // 2 + 1
-  if _matches_nothing(config, config.encoder):
+  if matches_nothing(config, config.encoder):
     yield (
         '--encoder.cnn_keys and --encoder.mlp_keys match nothing: use '
         '--encoder.cnn_keys image or --encoder.mlp_keys .*')
-  if _takes_images(config, config.decoder):
+  if takes_images(config, config.decoder):
     size = 1
     for kernel in config.decoder.cnn_kernels:
       size = 2 * size + max(kernel - 2, 0)

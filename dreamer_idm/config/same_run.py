@@ -2,9 +2,11 @@
 
 import re
 
+from ..agent import registry
 from ..errors import UsageError
 from . import keys
 from . import load as config_lib
+from . import methods
 from . import rules
 
 # How long, where, how fast, and what is shown: the one list of the settings
@@ -15,14 +17,8 @@ INCIDENTAL = re.compile(
 # A run's checkpoint, replay and name fit no other values of these keys.
 FIXED = re.compile(
     r'agent|method|seed|task|action_repeat|render_size|shadows|precision|'
-    r'pred_discount|slow_target|expl_behavior|idm\.evaluator|'
+    r'pred_discount|slow_target|expl_behavior|'
     r'(rssm|encoder|decoder|actor|critic|(.*\.)?(\w+_)?head)\..*|.*_opt\.opt')
-# The sections of keys that a method reads; one of the user's own may read any.
-SECTIONS: dict[str, tuple[str, ...]] = {
-    'dreamer': (), 'no_value': (), 'idm': ('idm',), 'clion': ('idm', 'clion'),
-    'bird': ('bird',), 'soft_bird': ('bird', 'soft_bird'),
-    'planet': ('planet',), 'contrastive': ('contrastive',)}
-OF_METHODS = frozenset(y for x in SECTIONS.values() for y in x)
 
 
 def has_effect(key, settings):
@@ -37,8 +33,8 @@ def has_effect(key, settings):
     rendered where the patterns for images are those for nothing.
   """
   section = key.partition('.')[0]
-  if section in OF_METHODS:
-    return section in SECTIONS.get(settings.get('agent'), OF_METHODS)
+  if section in methods.sections():
+    return section in methods.reads(settings.get('agent'))
   if key in ('shadows', 'render_size'):
     return not {
         settings.get(f'{x}.cnn_keys') for x in ('encoder', 'decoder')
@@ -63,7 +59,8 @@ def idle_flags(argv, config):
       section = found[0].partition('.')[0]
       lines.append(f'note: --{name} has no effect ' + (
           f'on the agent {config.agent}; is the preset {section} missing '
-          'behind --configs?' if section in OF_METHODS else 'without images'))
+          'behind --configs?' if section in methods.sections()
+          else 'without images'))
   return lines
 
 
@@ -86,7 +83,8 @@ def changes(config, path):
     return {}
   # Keys that the run did not know yet have their defaults.
   before = {
-      **config_lib.defaults().flat, **config_lib.stored_settings(path)}
+      **config_lib.defaults(config.agent).flat,
+      **config_lib.stored_settings(path)}
   now = config.flat
   return {
       k: (before.get(k), now.get(k)) for k in sorted({*before, *now})
@@ -111,7 +109,7 @@ def check(config, path, resumes=True):
   other = {
       k: v for k, v in changes(config, path).items()
       if not INCIDENTAL.fullmatch(k)}
-  fixed = {k: v for k, v in other.items() if FIXED.fullmatch(k)}
+  fixed = {k: v for k, v in other.items() if _fixed(k)}
   if config.resume_changed and resumes:
     other = fixed
   if other:
@@ -123,6 +121,11 @@ def check(config, path, resumes=True):
         f'the run in {path.parent} began with other settings than asked for: '
         f'{found}; use them again, or choose another folder with --logdir'
         f'{way_on}')
+
+
+def _fixed(key):
+  return bool(FIXED.fullmatch(key)) or key in registry.COMMON or (
+      methods.fixed(key))
 
 
 def _short(value):

@@ -4,26 +4,14 @@ import math
 
 import pandas as pd
 
+from ..config import methods
 from . import figures
 from . import scores
 
 # Panel, lower and upper end of its axis, and its metrics as (key, what it
 # says beyond the panel, line).
 PANELS = (
-    ('decoding constraint: KL [nats]', 0, None, [('idm_kl', '', '-')]),
-    ('active hinges [fraction of states]', 0, 1.03,
-     [('idm_kl_active', '', '-')]),
-    ('evaluator accuracy', 0.4, 1.0, [('idm_eva_accuracy', '', '-')]),
-    ('evaluator probability of "real"', 0, 1,
-     [('idm_eva_prob_real', 'real', '-'),
-      ('idm_eva_prob_fake', 'predicted', ':')]),
-    ('effective sample size of weights [fraction]', 0, 1.03,
-     [('idm_weight_ess', '', '-')]),
-    ('mean reliability weight of trajectories', None, None,
-     [('idm_weight_original', 'original', '-'),
-      ('idm_weight_derived', 'derived', ':')]),
-    ('BIRD: trajectories at a clip of the weight [fraction]', 0, 1.03,
-     [('bird_weight_low', 'at 0', '-'), ('bird_weight_high', 'at 2', ':')]),
+    *methods.panels(),
     ('value at evaluation states', None, None,
      [('eval_value_predicted', 'predicted', '-'),
       ('eval_value_realised', 'realised', ':')]),

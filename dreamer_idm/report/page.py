@@ -8,6 +8,7 @@ import base64
 
 import jinja2
 
+from ..config import methods
 from ..runs import metrics_file
 from . import caveats
 from . import comparison
@@ -138,7 +139,12 @@ def _summary(found):
     lines.append(
         f'{task}: {", ".join(arms)}, {scores.span(steps)} environment steps'
         f'{planned}')
-  return lines
+  texts = methods.presets()
+  bases = dict.fromkeys(
+      x.base for y in scores.methods(found)
+      for x in scores.select(found, method=y))
+  return lines + [
+      f'{x}: {texts[x].text.rstrip(".")}' for x in bases if x in texts]
 
 
 def _episodes(runs):

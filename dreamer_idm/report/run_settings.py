@@ -7,6 +7,7 @@ from typing import Any
 from typing import TypeGuard
 
 from ..config import load as config_lib
+from ..config import methods
 from ..config import same_run
 
 # Whose values must agree in a task, or the returns are not of one kind.
@@ -52,11 +53,12 @@ def differing(arms):
   arms = {k: [x for x in arm if x.config] for k, arm in arms.items()}
   runs = [x for arm in arms.values() for x in arm]
   found = []
+  of_methods = methods.sections() | {_own_section(x) for x in runs}
   noted = {k for x in runs for k in _starts(x)}
   for key in [*sorted(_keys(runs)), *sorted(noted)]:
     values = {k: y for k, arm in arms.items() if (y := _values(arm, key))}
     within = [k for k, x in values.items() if len(x) > 1]
-    own = key in METHOD or key.partition('.')[0] in same_run.OF_METHODS
+    own = key in METHOD or key.partition('.')[0] in of_methods
     between = not own and len({frozenset(x) for x in values.values()}) > 1
     if within or between:
       found.append(Difference(
@@ -174,6 +176,11 @@ def same_value(first, second):
   return _comparable(first) == _comparable(second)
 
 
+def _own_section(run):
+  """The section of the keys of a run's method."""
+  return str(run.config.get('agent')).rpartition('.')[2]
+
+
 def tell_apart(runs):
   """Makes methods of their own of runs that have other settings.
 
@@ -196,14 +203,16 @@ def tell_apart(runs):
         run.method = f'{base} [settings unknown]'
   names: dict = {}
   for run in runs:
+    # The method's own keys first, without the name of their section.
+    own = f'{_own_section(run)}.'
     keys = sorted(
-        keys_of[run.base], key=lambda x: (not x.startswith('idm.'), x))
+        keys_of[run.base], key=lambda x: (not x.startswith(own), x))
     if not keys or not run.config:
       continue
     run.variant = {
         k: value(run, k) for k in keys if same_run.has_effect(k, run.config)}
     parts = [
-        f'{k.removeprefix("idm.")} '
+        f'{k.removeprefix(own)} '
         f'{"not set" if v is None else _short(_comparable(v))}'
         for k, v in [*run.variant.items()][:3]]
     parts += [f'and {len(keys) - 3} more'] if len(keys) > 3 else []

@@ -6,14 +6,9 @@ import functools
 import numpy as np
 import pandas as pd
 
+from ..config import methods as declared
 from . import published
 from .runs import CONDITIONS
-
-# The rest follows by name.
-ORDER = (
-    'idm', 'dreamer', 'wo_eva', 'wo_dm', 'wo_cst_dm', 'doubled',
-    'doubled_starts', 'clion', 'bird', 'soft_bird', 'planet', 'no_value',
-    'contrastive', 'reward_only')
 
 
 def methods(runs):
@@ -26,8 +21,7 @@ def methods(runs):
     list of str.
   """
   bases = {x.method: x.base for x in runs}
-  return sorted(sorted(bases), key=lambda x: (
-      ORDER.index(bases[x]) if bases[x] in ORDER else len(ORDER)))
+  return sorted(bases, key=lambda x: (declared.place(bases[x]), x))
 
 
 def tasks(runs):

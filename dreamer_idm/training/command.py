@@ -19,7 +19,7 @@ def run(argv):
     KeyboardInterrupt: when interrupted; what was trained is saved.
   """
   if {'--help', '-h', '--help=all'} & set(argv):
-    print(config_lib.help_text('all' in argv or '--help=all' in argv))
+    print(config_lib.help_text(argv))
     return
   config = config_lib.load(argv)
   environments.check_task(config.task)

@@ -7,6 +7,7 @@ name when it unpickles one.
 """
 
 import importlib
+import re
 
 from . import path as upstream_path
 
@@ -14,3 +15,39 @@ __path__ = [str(upstream_path.directory() / 'common')]
 
 Config = importlib.import_module(f'{__name__}.config').Config
 Flags = importlib.import_module(f'{__name__}.flags').Flags
+
+NOTHING = {'$^', '^$'}  # The usual patterns for no observation at all.
+
+
+def takes_images(config, coder):
+  """Whether an encoder or decoder takes images, as far as names tell.
+
+  The names of a Gymnasium task's images are its own, so patterns other than
+  the usual ones for nothing get the benefit of the doubt. dm_control's are
+  called `image`.
+
+  Args:
+    config: upstream's Config.
+    coder: upstream's Config, the section `encoder` or `decoder`.
+
+  Returns:
+    bool.
+  """
+  if config.task.startswith('gym_'):
+    return coder.cnn_keys not in NOTHING
+  return bool(re.match(coder.cnn_keys, 'image'))
+
+
+def matches_nothing(config, coder):
+  """Whether an encoder or decoder is switched off by its patterns.
+
+  The names of vector observations are the task's own as well.
+
+  Args:
+    config: upstream's Config.
+    coder: upstream's Config, the section `encoder` or `decoder`.
+
+  Returns:
+    bool.
+  """
+  return not takes_images(config, coder) and coder.mlp_keys in NOTHING

@@ -26,7 +26,7 @@ def config(*flags):
 
 def common(monkeypatch, kind):
   """Switches an extension on that belongs to no method."""
-  monkeypatch.setitem(registry.COMMON, 'probe', 'probe')
+  monkeypatch.setitem(registry.COMMON, 'fast', 'probe')  # Any key that is on.
   monkeypatch.setitem(
       sys.modules, 'probe',
       types.SimpleNamespace(extensions=lambda config: [kind(config)]))

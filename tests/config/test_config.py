@@ -10,6 +10,7 @@ import pytest
 from dreamer_idm.patches import ruamel_yaml
 
 from dreamer_idm.config import load as config_lib
+from dreamer_idm.config import methods
 from dreamer_idm.config import rules
 from dreamer_idm.config.load import Config
 from dreamer_idm.errors import UsageError
@@ -17,7 +18,8 @@ from dreamer_idm.errors import UsageError
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 OURS = ruamel_yaml.safe_load((ROOT / 'configs.yaml').read_text())
 UPSTREAM = ruamel_yaml.safe_load(config_lib.UPSTREAM.read_text())
-PRESETS = [x for x in {**UPSTREAM, **OURS} if x != 'defaults']
+PRESETS = [
+    x for x in {**UPSTREAM, **OURS, **methods.presets()} if x != 'defaults']
 
 
 def load(line=''):
@@ -96,7 +98,10 @@ def test_upstreams_presets_are_upstreams(name):
   expected = Config(UPSTREAM['defaults']).update(UPSTREAM[name]).flat
   flat = load(f'--configs {name}').flat
   changed = {'logdir', 'eval_eps', 'precision', 'slow_target_fraction'}
-  new = set(Config(OURS['defaults']).flat) - changed
+  declared = [x.sources().get('defaults', {}) for x in methods.declared()]
+  new = {
+      k for x in (OURS['defaults'], *declared) for k in Config(x).flat
+  } - changed
   assert set(flat) == set(expected) | new
   assert ({k: v for k, v in flat.items() if k not in new | changed} ==
           {k: v for k, v in expected.items() if k not in changed})
@@ -345,30 +350,28 @@ def test_values_that_do_not_go_together(tmp_path):
 
 
 @pytest.mark.parametrize('text, words', [
-    ('idm: {idm.sigmah: 1}', ["'idm' in", 'idm.sigmah', 'idm.sigma_h']),
-    ('idm: {rssm: {deterr: 1}}', ['rssm.deterr', 'did you mean rssm.deter ']),
-    ('idm: {idm: 3}', ['section']),
-    ('idm: {pred_discount: "no"}', ['pred_discount', 'True or False']),
-    ('idm: {pred_discount: 1}', ['pred_discount', 'True or False', 'got 1']),
-    ('idm: {grad_heads: reward}', ['grad_heads', 'a list']),
-    ('idm: {rssm.deter: 1.5}', ['rssm.deter', 'an integer', '1.5']),
-    ('idm: {rssm.deter: true}\nidm: {}', ['line 2', 'duplicate']),
-    ('idm: {discount: }', ['discount', 'no value']),
-    ('idm: {"rssm.(": 3}', ['rssm.(', 'regular expression']),
-    ('idm: 3', ['mapping']),
+    ('mine: {idm.sigmah: 1}', ["'mine' in", 'idm.sigmah', 'idm.sigma_h']),
+    ('mine: {rssm: {deterr: 1}}', ['rssm.deterr', 'did you mean rssm.deter ']),
+    ('mine: {idm: 3}', ['section']),
+    ('mine: {pred_discount: "no"}', ['pred_discount', 'True or False']),
+    ('mine: {pred_discount: 1}', ['pred_discount', 'True or False', 'got 1']),
+    ('mine: {grad_heads: reward}', ['grad_heads', 'a list']),
+    ('mine: {rssm.deter: 1.5}', ['rssm.deter', 'an integer', '1.5']),
+    ('mine: {rssm.deter: true}\nmine: {}', ['line 2', 'duplicate']),
+    ('mine: {discount: }', ['discount', 'no value']),
+    ('mine: {"rssm.(": 3}', ['rssm.(', 'regular expression']),
+    ('mine: 3', ['mapping']),
     ('3', ['mapping']),
-    ('idm: {a: [}', ['line 1']),
+    ('mine: {a: [}', ['line 1']),
     ('defaults: {rssm: 3}', ['rssm', 'section']),
     ('defaults: {idm: {x: []}}', ['idm.x', 'no value']),
-    ('idm: !!python/object/apply:os.getcwd []', ['line 1']),
+    ('mine: !!python/object/apply:os.getcwd []', ['line 1']),
 ])
 def test_mistakes_in_the_file(monkeypatch, tmp_path, text, words):
   path = tmp_path / 'configs.yaml'
   monkeypatch.setattr(config_lib, 'OURS', path)
-  if not text.startswith('defaults') and text.startswith('idm'):
-    text += '\ndefaults: {idm: {sigma_h: 0.1}}'
   path.write_text(text)
-  message = mistake('--configs idm')
+  message = mistake('--configs mine')
   for word in [str(path), *words]:
     assert word in message
 
@@ -462,16 +465,16 @@ def test_help_names_every_preset_and_key_of_ours():
 
 def test_help_takes_its_words_from_the_file(monkeypatch, tmp_path):
   source = (ROOT / 'configs.yaml').read_text()
-  line, = re.findall(r'(?m)^    sigma_h: 0\.1 .*$', source)
+  line, = re.findall(r'(?m)^  checkpoints: 3 .*$', source)
   path = tmp_path / 'configs.yaml'
-  path.write_text(source.replace(line, '    sigma_h: 0.7 # so # to say'))
+  path.write_text(source.replace(line, '  checkpoints: 7 # so # to say'))
   monkeypatch.setattr(config_lib, 'OURS', path)
   assert re.search(
-      r'--idm\.sigma_h 0\.7 +so # to say \[>= 0\]', config_lib.help_text())
+      r'--checkpoints 7 +so # to say \[>= 1\]', config_lib.help_text())
 
 
 def test_help_all_names_every_key():
-  text = config_lib.help_text(everything=True)
+  text = config_lib.help_text(['--help', 'all'])
   for key in load().flat:
     assert f'--{key} ' in text
 

@@ -9,7 +9,7 @@ from conftest import trained
 from reference import imagined
 from reference import numpy_losses
 
-from dreamer_idm.methods import bird
+from dreamer_idm.methods.bird import extensions as bird
 
 H, N, S = 5, 7, 3
 OFF = ['--bird.weights', 'False', '--bird.entropy_scale', 0]

@@ -17,7 +17,7 @@ from dreamer_idm.idm import decoding_constraint
 from dreamer_idm.idm import derived_memory
 from dreamer_idm.idm import reliability_weights
 from dreamer_idm.idm import trajectory_evaluator
-from dreamer_idm.methods import clion
+from dreamer_idm.methods.clion import extensions as clion
 
 OFF = [
     '--idm.copies', 0, '--idm.cst_scale', 0, '--idm.evaluator', 'False',

@@ -15,7 +15,7 @@ from dreamer_idm import __main__
 from dreamer_idm.agent import registry
 from dreamer_idm.config import load as config_lib
 from dreamer_idm.evaluation import pictures as evaluation_pictures
-from dreamer_idm.methods import contrastive
+from dreamer_idm.methods.contrastive import extensions as contrastive
 from dreamer_idm.runs import checkpoints
 
 

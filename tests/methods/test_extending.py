@@ -24,13 +24,8 @@ def clone(tmp_path_factory):
   for name in ('dreamer_idm', 'patches'):
     shutil.copytree(ROOT / name, folder / name, symlinks=True)
   page = (ROOT / 'docs' / 'extending.md').read_text()
-  blocks = dict(re.findall(r'```(python)\n(.*?)```', page, re.S))
-  keys, preset = re.findall(r'```yaml\n(.*?)```', page, re.S)
-  (folder / 'curious.py').write_text(blocks['python'])
-  configs = folder / 'configs.yaml'
-  text = configs.read_text()
-  configs.write_text(text.replace('defaults:\n', f'defaults:\n{keys}', 1) + (
-      preset))
+  text, = re.findall(r'```python\n(.*?)```', page, re.S)
+  (folder / 'curious.py').write_text(text)
   return folder
 
 
@@ -54,9 +49,27 @@ def test_the_page_s_example_trains_and_is_explained(clone):
       clone, '-m', 'dreamer_idm', 'evaluate', '--logdir', 'logdir',
       '--episodes', '1', '--perturb', 'none')
   assert done.returncode == 0, done.stdout + done.stderr
-  words = ' '.join(call(clone, 'run.py', '--help').stdout.split())
-  assert 'weight of the bonus for states that are new' in words
-  assert 'Dreamer with a reward for states that are new.' in words
+  done = call(clone, 'run.py', '--configs', 'curious', '--help')
+  words = ' '.join(done.stdout.split())
+  assert '--curious.scale 0.1 weight of the bonus, 0: none [>= 0]' in words
+  assert 'curious Dreamer with a reward for new states.' in words
+  assert 'curious' not in call(clone, 'run.py', '--help').stdout
+  done = call(clone, '-m', 'dreamer_idm', 'report', '--logdir', '.')
+  assert done.returncode == 0, done.stdout + done.stderr
+  assert 'curious' in (clone / 'report/runs.csv').read_text()
+
+
+def test_mistakes_in_the_page_s_example_are_one_line(clone):
+  for flags, words in [
+      (['--curious.scale', '-1'], '--curious.scale must be >= 0, but is -1'),
+      (['--curious.scal', '1'], 'did you mean --curious.scale'),
+      (['--curious.opt.lr', 'x'], '--curious.opt.lr expects a number'),
+      (['--agent', 'dreamer', '--configs', 'curios'], 'curios')]:
+    flags = flags if '--configs' in flags else [
+        '--configs', 'dmc', 'curious', *flags]
+    done = call(clone, 'run.py', *flags, '--logdir', 'nothing')
+    assert done.returncode == 2, flags
+    assert words in done.stderr and done.stderr.count('\n') == 1, done.stderr
 
 
 def test_the_page_s_example_does_what_it_says(clone):
@@ -96,8 +109,14 @@ assert registry.extensions(off) == []
 
 def test_a_method_that_is_none_is_one_line(clone):
   (clone / 'empty.py').write_text('')
+  (clone / 'half.py').write_text(
+      'from dreamer_idm.agent.declaration import Method\nMETHOD = Method()\n')
+  (clone / 'idm2').mkdir()
+  (clone / 'idm2/idm.py').write_text((clone / 'half.py').read_text().replace(
+      '()', "(keys={'x': 1})"))
   for name, words in [
-      ('nowhere', 'must be dreamer | idm'), ('empty', 'extensions(config)')]:
+      ('nowhere', 'must be dreamer | idm'), ('empty', 'METHOD = Method'),
+      ('half', 'extensions(config)'), ('idm2.idm', 'another name')]:
     done = call(clone, 'run.py', '--agent', name, '--logdir', 'nothing')
     assert done.returncode == 2, name
     assert words in done.stderr and done.stderr.count('\n') == 1, done.stderr

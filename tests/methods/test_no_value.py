@@ -6,7 +6,7 @@ from conftest import small_config
 from conftest import trained
 from reference import imagined
 
-from dreamer_idm.methods import no_value
+from dreamer_idm.methods.no_value import extensions as no_value
 from dreamer_idm.runs import checkpoints
 
 H, N = 5, 7

@@ -9,7 +9,7 @@ from conftest import trained
 
 from dreamer_idm import upstream
 from dreamer_idm.evaluation import rollout
-from dreamer_idm.methods import planet
+from dreamer_idm.methods.planet import extensions as planet
 from dreamer_idm.runs import checkpoints
 
 PLANET = [

@@ -8,8 +8,8 @@ from conftest import small_config
 from conftest import trained
 from reference import imagined
 
-from dreamer_idm.methods import bird
-from dreamer_idm.methods import soft_bird
+from dreamer_idm.methods.bird import extensions as bird
+from dreamer_idm.methods.soft_bird import extensions as soft_bird
 
 NO_BIRD = ['--bird.weights', 'False', '--bird.entropy_scale', 0]
 

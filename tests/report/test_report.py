@@ -72,6 +72,7 @@ def real(tmp_path_factory):
 def test_real_results(real):
   page, text = read(real)
   assert 'fewer than 5 seeds (1)' in text
+  assert 'wo_eva: IDM without the trajectory evaluator' in text
   assert 'dmc_cheetah_run/wo_eva/0: unfinished at 15,000 of 25,000' in text
   assert '106.2 lower on average at 25,000 steps' in text
   assert 'no difference is shown' in text

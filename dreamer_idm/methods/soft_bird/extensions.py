@@ -19,9 +19,9 @@ hidden layers cannot serve here (as they do in `patches/fast_actor.py`): the
 actor is run once more on the imagined states.
 """
 
-from ..agent.extension import Extension
-from ..agent.policy_entropy import policy_entropy
-from . import bird
+from ...agent.extension import Extension
+from ...agent.policy_entropy import policy_entropy
+from ..bird import extensions as bird
 
 
 def extensions(config):

@@ -8,8 +8,8 @@ V_R (eq. 4).
 
 import tensorflow as tf
 
-from .. import upstream
-from ..agent.extension import Extension
+from ... import upstream
+from ...agent.extension import Extension
 
 
 def extensions(config):

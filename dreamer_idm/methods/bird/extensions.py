@@ -19,8 +19,8 @@ import math
 
 import tensorflow as tf
 
-from ..agent.extension import Extension
-from ..agent.policy_entropy import policy_entropy
+from ...agent.extension import Extension
+from ...agent.policy_entropy import policy_entropy
 
 EPSILON = 1e-9
 

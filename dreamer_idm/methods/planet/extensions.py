@@ -19,7 +19,7 @@ The first action of the last mean is what the agent does.
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
-from ..agent.extension import Extension
+from ...agent.extension import Extension
 
 
 def extensions(config):

@@ -19,9 +19,9 @@ import math
 
 import tensorflow as tf
 
-from ..agent.extension import Extension
-from ..idm import decoding_constraint
-from ..idm import extensions as idm
+from ...agent.extension import Extension
+from ...idm import decoding_constraint
+from ...idm import extensions as idm
 
 BLACK = -0.5  # After upstream's preprocessing.
 

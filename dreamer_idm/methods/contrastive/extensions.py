@@ -11,8 +11,8 @@ observations o' of the batch (Dreamer, Hafner et al., 2020, appendix):
 
 import tensorflow as tf
 
-from .. import upstream
-from ..agent.extension import Extension
+from ... import upstream
+from ...agent.extension import Extension
 
 
 def extensions(config):

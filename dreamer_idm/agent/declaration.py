@@ -1,0 +1,169 @@
+"""What a method says of itself, in a form that needs no TensorFlow.
+
+The module of a method has a constant METHOD, which everything else reads: the
+config its keys, presets and rules, `--help` and the docs their texts, `report`
+the order of its presets and the curves to plot. For example
+
+  METHOD = Method(
+      keys={'scale': Key(0.1, 'weight of the bonus, 0: none', at_least(0))},
+      presets={'curious': Preset('Dreamer with a bonus for new states.')})
+
+in a module `curious` makes a key `curious.scale` and a preset `curious`.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from collections.abc import Iterable
+from typing import Any
+from typing import NamedTuple
+
+
+class Rule(NamedTuple):
+  """What a value must be.
+
+  Attributes:
+    text: str, behind `must be`.
+    test: function of a scalar to bool.
+  """
+
+  text: str
+  test: Callable[[Any], bool]
+
+
+def one_of(*names):
+  """Makes the rule of a value that is one of these.
+
+  Args:
+    *names: str, what it may be.
+
+  Returns:
+    Rule.
+  """
+  return Rule(' | '.join(names), lambda x: x in names)
+
+
+def at_least(low):
+  """Makes the rule of a number that is not below a bound.
+
+  Args:
+    low: number, allowed itself.
+
+  Returns:
+    Rule.
+  """
+  return Rule(f'>= {low}', lambda x: x >= low)
+
+
+def above(low):
+  """Makes the rule of a number that is above a bound.
+
+  Args:
+    low: number, not allowed itself.
+
+  Returns:
+    Rule.
+  """
+  return Rule(f'> {low}', lambda x: x > low)
+
+
+def between(low, high):
+  """Makes the rule of a number in an interval.
+
+  Args:
+    low: number, allowed itself.
+    high: number, allowed itself.
+
+  Returns:
+    Rule.
+  """
+  return Rule(f'{low} to {high}', lambda x: low <= x <= high)
+
+
+ZERO_OR_MORE_THAN_ONE = Rule('0 or >= 1', lambda x: x == 0 or x >= 1)
+
+
+class Key(NamedTuple):
+  """A key of a method.
+
+  Attributes:
+    default: scalar or list of scalars, or a dict of them: a section.
+    text: str, what it is for.
+    rule: Rule of each value beside its type, or None.
+    fixed: bool, whether networks depend on it, so that a checkpoint fits no
+      other value.
+  """
+
+  default: Any
+  text: str
+  rule: Rule | None = None
+  fixed: bool = False
+
+
+class Preset(NamedTuple):
+  """A set of values with a name, an arm of a comparison.
+
+  Attributes:
+    text: str, a sentence on what it is.
+    settings: dict of dotted keys or regular expressions to values, beside
+      `agent`, the method, and `method`, the preset's name.
+    order: number, its place in tables; the rest follows by name.
+  """
+
+  text: str
+  settings: dict[str, Any] = {}
+  order: float = 100
+
+
+class Panel(NamedTuple):
+  """A diagram of what a method logs.
+
+  Attributes:
+    title: str, with the unit in brackets.
+    low: float or None, the lower end of its axis.
+    high: float or None, the upper end.
+    curves: sequence of (metric, what it says beyond the title, line style).
+  """
+
+  title: str
+  low: float | None
+  high: float | None
+  curves: Iterable[tuple[str, str, str]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Method:
+  """A method's declaration.
+
+  Attributes:
+    keys: dict of str to Key; they stand in the section of the method's name.
+    reads: names of other methods whose keys this one reads too.
+    presets: dict of str to Preset.
+    panels: sequence of Panel.
+    conflicts: function of upstream's Config to the problems that values have
+      with each other, one line each, if this is the method that trains.
+    name: str, what `agent` names the method by; filled in by the registry.
+  """
+
+  keys: dict[str, Key] = dataclasses.field(default_factory=dict)
+  reads: tuple[str, ...] = ()
+  presets: dict[str, Preset] = dataclasses.field(default_factory=dict)
+  panels: tuple[Panel, ...] = ()
+  conflicts: Callable[[Any], Iterable[str]] = lambda config: ()
+  name: str = ''
+
+  @property
+  def section(self):
+    """Str, the section of the method's keys."""
+    return self.name.rpartition('.')[2]
+
+  def sources(self):
+    """Writes keys and presets as configs.yaml has them.
+
+    Returns:
+      dict: `defaults`, a dict with the method's section, and each preset.
+    """
+    defaults = {k: v.default for k, v in self.keys.items()}
+    found = {'defaults': {self.section: defaults}} if defaults else {}
+    return found | {
+        k: {'agent': self.name, 'method': k, 'batch_multiplier': 1,
+            **v.settings} for k, v in self.presets.items()}

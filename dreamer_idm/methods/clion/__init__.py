@@ -1,0 +1,41 @@
+"""CLION: what IDM grew from (ICLR 2021 submission), by its differences."""
+
+from ... import idm
+from ...agent.declaration import at_least
+from ...agent.declaration import between
+from ...agent.declaration import Key
+from ...agent.declaration import Method
+from ...agent.declaration import Preset
+
+
+def conflicts(config):
+  """Finds values that do not go together.
+
+  Args:
+    config: upstream's Config with our keys.
+
+  Yields:
+    str, one line for each.
+  """
+  yield from idm.conflicts(config)
+  if config.idm.cst_delta:
+    yield (
+        "CLION's constraint has no margin: use --idm.cst_delta 0, or "
+        '--configs dmc idm')
+
+
+METHOD = Method(
+    keys={
+        'rotation_scale': Key(
+            0.01, "weight of the encoder's distance to a rotated image",
+            at_least(0)),
+        'rotation_degrees': Key(
+            5.0, 'largest angle of that rotation, drawn uniformly',
+            between(0, 180))},
+    reads=('idm',),
+    presets={'clion': Preset(
+        'CLION: constraint on h alone, a rotation-invariant encoder, linear '
+        'evaluator.',
+        {**idm.ALL_PARTS, 'idm.stoch_mode': 'resample',
+         'idm.eva_loss': 'linear'}, 6)},
+    conflicts=conflicts)

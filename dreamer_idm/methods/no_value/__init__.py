@@ -1,0 +1,26 @@
+"""Dreamer without a value model: the actor maximises imagined rewards alone."""
+
+from ...agent.declaration import Method
+from ...agent.declaration import Preset
+
+
+def conflicts(config):
+  """Finds values that do not go together.
+
+  Args:
+    config: upstream's Config with our keys.
+
+  Yields:
+    str, one line for each.
+  """
+  if config.actor_grad in ('reinforce', 'both'):
+    yield (
+        f'--actor_grad {config.actor_grad} needs a critic, which --agent '
+        'no_value does not have: use --actor_grad dynamics')
+
+
+METHOD = Method(
+    presets={'no_value': Preset(
+        'Dreamer whose actor maximises the imagined rewards alone, without a '
+        'critic.', order=11)},
+    conflicts=conflicts)

@@ -1,0 +1,36 @@
+"""PlaNet: actions are planned in latent space (Hafner et al., 2019)."""
+
+from ...agent.declaration import at_least
+from ...agent.declaration import Key
+from ...agent.declaration import Method
+from ...agent.declaration import Preset
+
+
+def conflicts(config):
+  """Finds values that do not go together.
+
+  Args:
+    config: upstream's Config with our keys.
+
+  Yields:
+    str, one line for each.
+  """
+  planet = config.planet
+  if planet.elites > planet.candidates:
+    yield (
+        f'--planet.elites {planet.elites} must not be more than '
+        f'planet.candidates, {planet.candidates}')
+
+
+METHOD = Method(
+    keys={
+        'horizon': Key(12, 'steps of a plan', at_least(1)),
+        'candidates': Key(1000, 'plans per iteration', at_least(1)),
+        'iterations': Key(10, 'of the cross-entropy method', at_least(1)),
+        'elites': Key(
+            100, 'best plans, around which the next ones are drawn',
+            at_least(1))},
+    presets={'planet': Preset(
+        'PlaNet: no actor and no critic, actions are planned in latent space.',
+        {'expl_noise': 0.3, 'eval_noise': 0.0}, 10)},
+    conflicts=conflicts)

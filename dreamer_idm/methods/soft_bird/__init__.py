@@ -1,0 +1,32 @@
+"""Soft-BIRD: BIRD with the policy's entropy inside the returns."""
+
+from ...agent.declaration import at_least
+from ...agent.declaration import Key
+from ...agent.declaration import Method
+from ...agent.declaration import Preset
+
+
+def conflicts(config):
+  """Finds values that do not go together.
+
+  Args:
+    config: upstream's Config with our keys.
+
+  Yields:
+    str, one line for each.
+  """
+  if config.soft_bird.entropy_reward and config.actor_grad == 'reinforce':
+    yield (
+        '--actor_grad reinforce cuts off the gradient of the entropies in the '
+        'returns: use --actor_grad dynamics, or --soft_bird.entropy_reward 0')
+
+
+METHOD = Method(
+    keys={'entropy_reward': Key(
+        0.2, "weight of the policy's entropy in the returns, 0: none",
+        at_least(0))},
+    reads=('bird',),
+    presets={'soft_bird': Preset(
+        "BIRD with the policy's entropy inside the returns.",
+        {'replay.capacity': 5e4, 'actor_ent': 0.0}, 8)},
+    conflicts=conflicts)
