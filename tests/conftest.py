@@ -182,9 +182,10 @@ def run_script(path, text, timeout=180, **environ):
   """
   script = path / 'script.py'
   script.write_text(text)
+  # dm_control sets the first once it renders in this process.
   env = {
-      **os.environ, 'PYTHONPATH': str(ROOT), 'TF_CPP_MIN_LOG_LEVEL': '3',
-      **environ}
+      **os.environ, 'PYOPENGL_PLATFORM': None, 'PYTHONPATH': str(ROOT),
+      'TF_CPP_MIN_LOG_LEVEL': '3', **environ}
   return subprocess.run(
       [sys.executable, str(script)], text=True, capture_output=True,
       env={k: v for k, v in env.items() if v is not None}, timeout=timeout,

@@ -70,10 +70,11 @@ def choose_backend(required=True):
 
 def _unset(reasons):
   # What to do if one of the variables of the OpenGL libraries is to blame.
-  for name in ('PYOPENGL_PLATFORM', 'MUJOCO_EGL_DEVICE_ID'):
-    if os.environ.get(name) and name in reasons:
-      return f'unset {name}, which is {os.environ[name]!r}'
-  return ''
+  found = [
+      f'unset {x}, which is {os.environ[x]!r}'
+      for x in ('PYOPENGL_PLATFORM', 'MUJOCO_EGL_DEVICE_ID')
+      if os.environ.get(x) and x in reasons]
+  return ' and '.join(found)
 
 
 def in_process_is_safe():
