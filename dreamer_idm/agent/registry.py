@@ -23,7 +23,7 @@ from .declaration import Method
 METHODS = {
     'dreamer': 'dreamer_idm.methods.dreamer', 'idm': 'dreamer_idm.idm', **{
         x: f'dreamer_idm.methods.{x}' for x in (
-            'clion', 'bird', 'soft_bird', 'planet', 'no_value',
+            'clion', 'bird', 'soft_bird', 'bird_soft', 'planet', 'no_value',
             'contrastive')}}
 COMMON = {'normalize_vectors': 'dreamer_idm.agent.vector_normalization'}
 

@@ -94,7 +94,13 @@ METHOD = Method(
             'IDM without derived memory.', {**ALL_PARTS, 'idm.copies': 0}, 3),
         'wo_cst_dm': Preset(
             'IDM without the decoding constraint and derived memory.',
-            {**ALL_PARTS, 'idm.cst_scale': 0.0, 'idm.copies': 0}, 4)},
+            {**ALL_PARTS, 'idm.cst_scale': 0.0, 'idm.copies': 0}, 4),
+        'doubled_starts': Preset(
+            'Dreamer with every start state twice, a control: twice the '
+            'imagination and nothing else.',
+            {'idm.copies': 1, 'idm.sigma_h': 0.0, 'idm.sigma_s': 0.0,
+             'idm.stoch_mode': 'add', 'idm.cst_scale': 0.0,
+             'idm.evaluator': False}, 6)},
     panels=(
         Panel(
             'decoding constraint: KL [nats]', 0, None, [('idm_kl', '', '-')]),

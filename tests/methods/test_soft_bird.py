@@ -8,15 +8,14 @@ from conftest import small_config
 from conftest import trained
 from reference import imagined
 
+from dreamer_idm.agent import registry
 from dreamer_idm.methods.bird import extensions as bird
 from dreamer_idm.methods.soft_bird import extensions as soft_bird
 
-NO_BIRD = ['--bird.weights', 'False', '--bird.entropy_scale', 0]
 
-
-def config(*flags, dist='trunc_normal'):
+def config(*flags, dist='trunc_normal', preset='soft_bird'):
   return small_config(
-      '--actor.dist', dist, *flags, presets=('dmc', 'soft_bird'))
+      '--actor.dist', dist, *flags, presets=('dmc', preset))
 
 
 @pytest.fixture
@@ -72,7 +71,22 @@ def test_returns_of_both_losses_have_the_entropy(agent):
   assert np.abs(rewards[1]).min() > 1e-3
 
 
-def test_gradient_reaches_the_actor_and_goes_through_the_states(agent):
+def test_gradient_reaches_the_actor_and_not_the_states(agent):
+  behavior, part = agent._task_behavior, agent.wm.extensions[-1]
+  with tf.GradientTape(persistent=True) as tape:
+    seq = imagined(agent)
+    tape.watch(seq['feat'])
+    bonus = part.reward(behavior, seq, tf.zeros(seq['feat'].shape[:-1]))
+  assert tape.gradient(bonus, seq['feat']) is None
+  gradients = tape.gradient(bonus, behavior.actor.variables)
+  assert max(np.abs(x).max() for x in gradients) > 1e-3
+  assert all(
+      x is None for x in tape.gradient(bonus, agent.wm.rssm.variables))
+
+
+def test_with_bird_the_gradient_goes_through_the_states(eager):
+  agent = make_agent(config(
+      '--soft_bird.entropy_reward', 0.4, preset='bird_soft'))
   behavior, part = agent._task_behavior, agent.wm.extensions[-1]
   with tf.GradientTape(persistent=True) as tape:
     seq = imagined(agent)
@@ -90,11 +104,10 @@ def test_gradient_reaches_the_actor_and_goes_through_the_states(agent):
 
 
 def test_reward_head_and_world_model_learn_without_it(eager):
-  # BIRD's own parts are left out: the entropy alone makes the difference.
   agents = []
   for upstreams in (False, True):
     agents.append(make_agent(
-        config(*NO_BIRD, '--soft_bird.entropy_reward', 3), upstreams))
+        config('--soft_bird.entropy_reward', 3), upstreams))
     tf.random.set_seed(1)
     agents[-1].train(chunk())
   bonus, plain = agents
@@ -108,29 +121,38 @@ def test_reward_head_and_world_model_learn_without_it(eager):
 
 
 def test_switched_off_it_is_upstream_bit_for_bit():
-  off = config(
-      *NO_BIRD, '--soft_bird.entropy_reward', 0, dist='tanh_normal')
+  off = config('--soft_bird.entropy_reward', 0, dist='tanh_normal')
   assert soft_bird.extensions(off) == []
   assert_equals_upstream(off)
 
 
-def test_without_the_entropy_it_is_bird():
-  kinds = [bird.LikelihoodWeights, bird.ReplayEntropy]
-  found = soft_bird.extensions(config('--soft_bird.entropy_reward', 0))
-  assert [type(x) for x in found] == kinds
-  found = soft_bird.extensions(config())
-  assert [type(x) for x in found] == [*kinds, soft_bird.EntropyReward]
+def test_it_has_nothing_else_of_bird():
+  found = registry.extensions(config())
+  assert [type(x) for x in found] == [soft_bird.EntropyReward]
   assert config().actor_ent == 0
+  plain = small_config(presets=('dmc',))
+  assert config().replay.capacity == plain.replay.capacity
 
 
-def test_in_a_graph_it_is_finite_and_raises_the_entropy():
+def test_with_bird_it_has_all_of_bird():
+  kinds = [bird.LikelihoodWeights, bird.ReplayEntropy]
+  both = lambda *flags: config(*flags, preset='bird_soft')
+  found = registry.extensions(both('--soft_bird.entropy_reward', 0))
+  assert [type(x) for x in found] == kinds
+  found = registry.extensions(both())
+  assert [type(x) for x in found] == [*kinds, soft_bird.EntropyReward]
+  assert both().actor_ent == 0 and both().replay.capacity == 5e4
+
+
+@pytest.mark.parametrize('preset', ['soft_bird', 'bird_soft'])
+def test_in_a_graph_it_is_finite_and_raises_the_entropy(preset):
   # Of the whole loss, hardly anything but the entropy counts.
   _, history = trained(config(
       '--soft_bird.entropy_reward', 100, '--actor_opt.lr', 1e-2,
-      dist='tanh_normal'), steps=20)
+      dist='tanh_normal', preset=preset), steps=20)
   for metrics in history:
     for key, value in metrics.items():
       assert np.isfinite(value), key
-  assert 'bird_weight_std' in history[-1]
-  entropy = [float(x['bird_entropy']) for x in history]
+  assert ('bird_weight_std' in history[-1]) == (preset == 'bird_soft')
+  entropy = [float(x['actor_ent']) for x in history]
   assert np.mean(entropy[-5:]) > np.mean(entropy[:5]) + 1

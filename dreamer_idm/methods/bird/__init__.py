@@ -15,7 +15,7 @@ METHOD = Method(
             at_least(0))},
     presets={'bird': Preset(
         'BIRD: imagined trajectories weighted by their likelihood.',
-        {'replay.capacity': 5e4}, 7)},
+        {'replay.capacity': 5e4}, 8)},
     panels=(Panel(
         'BIRD: trajectories at a clip of the weight [fraction]', 0, 1.03, [
             ('bird_weight_low', 'at 0', '-'),

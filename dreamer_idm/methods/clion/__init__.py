@@ -37,5 +37,5 @@ METHOD = Method(
         'CLION: constraint on h alone, a rotation-invariant encoder, linear '
         'evaluator.',
         {**idm.ALL_PARTS, 'idm.stoch_mode': 'resample',
-         'idm.eva_loss': 'linear'}, 6)},
+         'idm.eva_loss': 'linear'}, 7)},
     conflicts=conflicts)

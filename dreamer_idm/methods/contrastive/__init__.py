@@ -14,4 +14,4 @@ METHOD = Method(
     presets={'contrastive': Preset(
         'Dreamer that learns states by contrast instead of reconstruction.',
         {'decoder.cnn_keys': '$^', 'decoder.mlp_keys': '$^',
-         'grad_heads': ['reward']}, 12)})
+         'grad_heads': ['reward']}, 13)})

@@ -22,5 +22,5 @@ def conflicts(config):
 METHOD = Method(
     presets={'no_value': Preset(
         'Dreamer whose actor maximises the imagined rewards alone, without a '
-        'critic.', order=11)},
+        'critic.', order=12)},
     conflicts=conflicts)

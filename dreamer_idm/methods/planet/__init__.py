@@ -32,5 +32,5 @@ METHOD = Method(
             at_least(1))},
     presets={'planet': Preset(
         'PlaNet: no actor and no critic, actions are planned in latent space.',
-        {'expl_noise': 0.3, 'eval_noise': 0.0}, 10)},
+        {'expl_noise': 0.3, 'eval_noise': 0.0}, 11)},
     conflicts=conflicts)

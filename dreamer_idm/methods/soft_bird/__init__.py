@@ -1,4 +1,4 @@
-"""Soft-BIRD: BIRD with the policy's entropy inside the returns."""
+"""Soft-BIRD: the policy's entropy inside the returns (NeurIPS 2020)."""
 
 from ...agent.declaration import at_least
 from ...agent.declaration import Key
@@ -25,8 +25,7 @@ METHOD = Method(
     keys={'entropy_reward': Key(
         0.2, "weight of the policy's entropy in the returns, 0: none",
         at_least(0))},
-    reads=('bird',),
     presets={'soft_bird': Preset(
-        "BIRD with the policy's entropy inside the returns.",
-        {'replay.capacity': 5e4, 'actor_ent': 0.0}, 8)},
+        "Soft-BIRD: the policy's entropy inside the returns.",
+        {'actor_ent': 0.0}, 9)},
     conflicts=conflicts)

@@ -1,4 +1,4 @@
-"""Soft-BIRD: BIRD with the policy's entropy inside the returns.
+"""Soft-BIRD: the policy's entropy inside the returns (Zhu et al., 2020).
 
   States:     z0       z1       z2       z3        H = 3
   Rewards:    r0       r1       r2       r3        of being in z_t
@@ -9,39 +9,45 @@ Upstream's reward[t] is a function of z_t, and so must what is added to it be,
 or the critic's value of z_t would depend on how z_t was reached: the entropy
 that belongs to it is that of the policy IN z_t, as in the soft value of
 maximum-entropy methods, V(z_t) = r(z_t) + scale * H(pi(.|z_t)) + d V(z_{t+1}).
-The actor learns from t1, t2, ..., so that e0 reaches the critic only (the
-actor's entropy in the replay's states is BIRD's own bonus); upstream's
-`actor_ent` instead pairs e[t-1] with t[t], and is off here.
+The actor learns from t1, t2, ..., so that e0 reaches the critic only;
+upstream's `actor_ent` instead pairs e[t-1] with t[t], and is off here.
 
-The gradient goes into the policy, and through the states into the actions that
-led to them. Imagination runs the policy on states without gradient, hence its
-hidden layers cannot serve here (as they do in `patches/fast_actor.py`): the
-actor is run once more on the imagined states.
+The gradient of an entropy goes into the policy. It does not go through the
+state, into the actions that led there, as in the authors' code; `bird_soft`
+lets it.
 """
+
+import tensorflow as tf
 
 from ...agent.extension import Extension
 from ...agent.policy_entropy import policy_entropy
-from ..bird import extensions as bird
 
 
 def extensions(config):
-  """Builds Soft-BIRD's parts, those that are switched on.
+  """Builds the method's only part, if it is switched on.
 
   Args:
-    config: upstream's Config with our sections `bird` and `soft_bird`;
-      `soft_bird.entropy_reward` switches the entropy.
+    config: upstream's Config with our section `soft_bird`; `entropy_reward` 0
+      switches it off.
 
   Returns:
     list of Extension.
   """
-  parts = bird.extensions(config)
-  if config.soft_bird.entropy_reward:
-    parts.append(EntropyReward(config))
-  return parts
+  return [EntropyReward(config)] if config.soft_bird.entropy_reward else []
 
 
 class EntropyReward(Extension):
   """The policy's entropy as a part of the imagined rewards."""
+
+  def __init__(self, config, through_states=False):
+    """Takes the settings.
+
+    Args:
+      config: upstream's Config with our section `soft_bird`.
+      through_states: bool, whether the gradient goes through the states too.
+    """
+    super().__init__(config)
+    self._through_states = through_states
 
   def reward(self, behavior, seq, reward):
     """Adds the scaled entropy; the reward head learns without it.
@@ -54,5 +60,10 @@ class EntropyReward(Extension):
     Returns:
       float32 [H + 1, N]; with `reward_norm` the sum is what is normalised.
     """
-    entropy = policy_entropy(behavior.actor, seq['feat'])
+    # Imagination runs the policy on states without gradient, but samples an
+    # action where the entropy needs the distribution: the actor runs again.
+    feat = seq['feat']
+    if not self._through_states:
+      feat = tf.stop_gradient(feat)
+    entropy = policy_entropy(behavior.actor, feat)
     return reward + self.config.soft_bird.entropy_reward * entropy
