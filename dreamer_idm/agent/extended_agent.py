@@ -9,7 +9,6 @@ import functools
 from .. import upstream
 from . import loss_weights
 from . import registry
-from .extension import Extension
 
 
 class _OptimizerOfMore(upstream.common.Module):
@@ -91,12 +90,45 @@ class ExtendedWorldModel(upstream.agent.WorldModel):
     Returns:
       As upstream's: float32 scalar loss, last state, outputs, metrics.
     """
-    loss, last_state, outs, metrics = super().loss(data, state)
+    with self._recorded_heads() as heads:
+      loss, last_state, outs, metrics = super().loss(data, state)
+    outs['heads'] = heads
     for extension in self.extensions:
       more, found = extension.model_loss(self, data, outs)
       loss = loss if more is None else loss + more
       metrics.update(found)
     return loss, last_state, outs, metrics
+
+  @contextlib.contextmanager
+  def _recorded_heads(self):
+    """Context that records the output of each head, in a dict by name.
+
+    Upstream's loss takes likelihoods from the outputs and drops them, so that
+    an extension that needs the decoding would have to decode again.
+    """
+    heads, outputs = self.heads, {}
+
+    def recorded(name, head):
+      def call(feat):
+        outputs[name] = head(feat)
+        return outputs[name]
+      return call
+
+    calls = {k: recorded(k, v) for k, v in heads.items()}
+    with _replaced(self, 'heads', calls):
+      yield outputs
+
+
+@contextlib.contextmanager
+def _replaced(module, name, value):
+  """Context in which an attribute of a tf.Module is another one."""
+  before = getattr(module, name)
+  # Past tf.Module's bookkeeping, which is for the parts that last.
+  object.__setattr__(module, name, value)
+  try:
+    yield
+  finally:
+    object.__setattr__(module, name, before)
 
 
 class ExtendedActorCritic(upstream.agent.ActorCritic):
@@ -262,29 +294,15 @@ class ExtendedAgent(upstream.agent.Agent):
     Returns:
       dict with `action` [n, A], and the state.
     """
-    with self._acting():
-      return super().policy(obs, state, mode)
-
-  @contextlib.contextmanager
-  def _acting(self):
     behavior = self._task_behavior
-    choosing = [
-        x for x in behavior.extensions if type(x).act is not Extension.act]
-    if not choosing:
-      yield
-      return
     actor = behavior.actor
 
     def choose(feat):
-      for extension in choosing:
+      for extension in behavior.extensions:
         policy = extension.act(self.wm, behavior, feat)
         if policy is not None:
           return policy
       return actor(feat)
 
-    # Past tf.Module's bookkeeping, which is for the parts that last.
-    object.__setattr__(behavior, 'actor', choose)
-    try:
-      yield
-    finally:
-      object.__setattr__(behavior, 'actor', actor)
+    with _replaced(behavior, 'actor', choose):
+      return super().policy(obs, state, mode)

@@ -96,8 +96,9 @@ class Extension(upstream.common.Module):
       model: the WorldModel: encoder, rssm, heads, preprocess.
       data: dict of tensors [B, L, ...] as `batch` returns them.
       outs: dict of what upstream's loss returns: embed [B, L, E], feat
-        [B, L, F], post and prior (dicts of [B, L, ...]), kl [B, L]. What is
-        put in here reaches `train`.
+        [B, L, F], post and prior (dicts of [B, L, ...]), kl [B, L]; and
+        heads, the output of each head by name: a distribution, or the
+        decoder's dict of them by key. What is put in here reaches `train`.
 
     Returns:
       float32 scalar to be added, scaled, or None; and a dict of scalar metrics.

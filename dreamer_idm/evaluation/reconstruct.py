@@ -191,7 +191,7 @@ def measure(world_model, stoch, deter, sigmas, draws=4):
   for sigma in sigmas:
     kl = [
         decoding_constraint.decoding_kl(clean, _decode(
-            world_model, *decoding_constraint.disturb(
+            world_model, *decoding_constraint.perturb(
                 stoch, deter, float(sigma), float(sigma))), 1).numpy()
         for _ in range(draws)]
     result['kl'].append(float(np.mean(kl)))
@@ -212,7 +212,7 @@ def _rows(world_model, stoch, deter, frames, sigma):
     return {}
   key = next(iter(frames))
   picked = np.linspace(0, len(stoch) - 1, COLUMNS).round().astype(int)
-  noisy = decoding_constraint.disturb(stoch, deter, sigma, sigma)
+  noisy = decoding_constraint.perturb(stoch, deter, sigma, sigma)
 
   def images(state):
     mean = _decode(world_model, *state)[key].numpy()[picked]

@@ -1,8 +1,8 @@
-"""R2S2: the constraint that keeps the decoder steady under latent noise.
+"""R2S2: the constraint on how far latent noise moves the decoding (eq. 1).
 
 Shapes: B batch, L chunk length, S stochastic size, D deterministic size.
-Real states s, h are disturbed by Gaussian noise, and the decoder is asked to
-say much the same of both:
+Real states s, h are perturbed by Gaussian noise, and the decodings of both are
+kept close to each other:
 
   h' = h + sigma_h * eps            s' = s + sigma_s * eps
   o  = mean of decoder(s, h)        o' = mean of decoder(s', h')
@@ -12,11 +12,10 @@ say much the same of both:
 
 import tensorflow as tf
 
-from .. import upstream
 from ..agent.extension import Extension
 
 
-def disturb(stoch, deter, sigma_s, sigma_h):
+def perturb(stoch, deter, sigma_s, sigma_h):
   """Adds Gaussian noise to a latent state (R2S2's h', s').
 
   Args:
@@ -26,7 +25,7 @@ def disturb(stoch, deter, sigma_s, sigma_h):
     sigma_h: float, standard deviation of the noise on deter.
 
   Returns:
-    The two disturbed tensors, in the shapes and dtypes of the originals.
+    The two perturbed tensors, in the shapes and dtypes of the originals.
   """
   return noisy(stoch, sigma_s), noisy(deter, sigma_h)
 
@@ -67,7 +66,7 @@ def decoding_kl(clean, noisy, batch_dims=2):
 
 
 def hinge(kl, delta):
-  """The constraint: what the KL exceeds its margin by.
+  """The constraint: by how much the KL exceeds its margin.
 
   Args:
     kl: float32 [B, L], nats.
@@ -75,15 +74,15 @@ def hinge(kl, delta):
 
   Returns:
     float32 scalar, mean over B and L of max(0, kl - delta), and float32
-    scalar in [0, 1], the share of states above the margin.
+    scalar in [0, 1], the fraction of states above the margin.
   """
   loss = tf.reduce_mean(tf.maximum(0.0, kl - delta))
   active = tf.reduce_mean(tf.cast(kl > delta, tf.float32))
   return loss, active
 
 
-def share(count, fraction):
-  """Draws a random share of states without replacement.
+def subset(count, fraction):
+  """Draws a random subset of the states, without replacement.
 
   Args:
     count: int, number of states.
@@ -96,83 +95,45 @@ def share(count, fraction):
   return tf.random.shuffle(tf.range(count))[:size]
 
 
-class _Last:
-  """Holds a decoding for its reader; a plain object, so never a variable."""
-
-  dists: dict = {}
-
-
-class RememberingDecoder(upstream.common.Decoder):
-  """Upstream's decoder, whose latest output can be read again.
-
-  Upstream's `WorldModel.loss` decodes the clean states for the likelihood and
-  keeps the result to itself. A second clean decode would cost a third of the
-  update, so the first one is kept here.
-  """
-
-  def __init__(self, *args, **kwargs):
-    super().__init__(*args, **kwargs)
-    self._last = _Last()
-
-  def __call__(self, features):
-    """Decodes and remembers.
-
-    Args:
-      features: float tensor [..., S + D].
-
-    Returns:
-      dict of distributions, as upstream's.
-    """
-    dists = super().__call__(features)
-    # The means are left to the reader: with the constraint off, the graph
-    # stays upstream's.
-    self._last.dists = dists
-    return dists
-
-  def take(self):
-    """Hands out the means of the latest call, once.
-
-    Returns:
-      dict of float tensors [..., *shape of the key].
-    """
-    dists, self._last.dists = self._last.dists, {}
-    return {k: v.mean() for k, v in dists.items()}
+def _means(dists):
+  """The means of a decoding: dict of distributions to dict of tensors."""
+  return {k: v.mean() for k, v in dists.items()}
 
 
 class DecodingConstraint(Extension):
   """The constraint as a term of the world model's loss."""
 
-  classes = {'Decoder': RememberingDecoder}
-
   def model_loss(self, model, data, outs):
-    """The scaled constraint for the states that were just decoded.
+    """Under the model's tape: the scaled constraint for the batch's states.
 
-    With `cst_fraction` below 1 a random share of the B L states is disturbed
-    and decoded; the mean over them estimates the mean over all, unbiased.
+    With `cst_fraction` below 1 a random subset of the B L states is perturbed
+    and decoded; the mean over it is an unbiased estimate of the mean over all.
 
     Args:
-      model: the WorldModel, whose decoder was called on outs['feat'] last.
+      model: the WorldModel, whose decoder decodes the perturbed states.
       data: unused.
       outs: dict with `post`, posterior tensors [B, L, ...] with stoch and
-        deter; the gradient runs through the clean and the noisy decoding.
+        deter, and `heads`, whose `decoder` is the decoding for the
+        likelihood; a second one would cost a third of the update. The gradient
+        runs through the clean and the noisy decoding.
 
     Returns:
       float32 scalar, and a dict of scalar metrics.
     """
     idm, decoder = self.config.idm, model.heads['decoder']
-    clean = decoder.take()
+    clean = _means(outs['heads']['decoder'])
     post = {k: outs['post'][k] for k in ('stoch', 'deter')}
     if idm.cst_fraction < 1:
       batch, length = post['deter'].shape[:2]
-      some = share(batch * length, idm.cst_fraction)
+      some = subset(batch * length, idm.cst_fraction)
       pick = lambda x: tf.gather(tf.reshape(x, [-1, *x.shape[2:]]), some)[None]
       clean, post = ({k: pick(v) for k, v in x.items()} for x in (clean, post))
-    decoder(model.rssm.get_feat(self.disturbed(post)))
-    loss, metrics = self.penalty(clean, decoder.take())
+    noisy = _means(decoder(model.rssm.get_feat(self.perturbed(post))))
+    loss, metrics = self.penalty(clean, noisy)
     metrics['idm_cst_loss'] = loss
     return idm.cst_scale * loss, metrics
 
-  def disturbed(self, post):
+  def perturbed(self, post):
     """Puts noise on the states.
 
     Args:
@@ -182,12 +143,12 @@ class DecodingConstraint(Extension):
       dict of the same.
     """
     idm = self.config.idm
-    stoch, deter = disturb(
+    stoch, deter = perturb(
         post['stoch'], post['deter'], idm.sigma_s, idm.sigma_h)
     return {'stoch': stoch, 'deter': deter}
 
   def penalty(self, clean, noisy):
-    """Asks both decodings to be much the same.
+    """Penalises the distance between two decodings.
 
     Args:
       clean: dict of float tensors [B, L, ...], decoder means o.

@@ -11,7 +11,6 @@ from conftest import trained
 
 from dreamer_idm import upstream
 from dreamer_idm.agent import extended_agent
-from dreamer_idm.idm import decoding_constraint
 
 OFF = [
     '--idm.copies', 0, '--idm.cst_scale', 0, '--idm.evaluator', 'False']
@@ -49,8 +48,6 @@ def test_vanilla_preset_builds_upstream_s_classes():
       extended_agent.ExtendedWorldModel.__base__)
   assert upstream.agent.ActorCritic is (
       extended_agent.ExtendedActorCritic.__base__)
-  assert upstream.common.Decoder is (
-      decoding_constraint.RememberingDecoder.__base__)
 
 
 @pytest.mark.parametrize('preset, constraint, derived, evaluator', [

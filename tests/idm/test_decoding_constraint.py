@@ -6,6 +6,8 @@ from conftest import part
 from conftest import small_config
 from tensorflow_probability import distributions as tfd
 
+from dreamer_idm import upstream
+from dreamer_idm.agent.extension import Extension
 from dreamer_idm.idm import decoding_constraint as r2s2
 
 
@@ -43,9 +45,9 @@ def test_hinge_counts_only_what_exceeds_the_margin():
       tape.gradient(loss, kl), [[0, 0.25], [0.25, 0]])
 
 
-def test_disturb_adds_noise_of_the_given_size():
+def test_perturb_adds_noise_of_the_given_size():
   stoch, deter = tf.ones((100, 1000)), tf.ones((100, 1000), tf.float16)
-  noisy_stoch, noisy_deter = r2s2.disturb(stoch, deter, 0.5, 0.1)
+  noisy_stoch, noisy_deter = r2s2.perturb(stoch, deter, 0.5, 0.1)
   assert abs(np.std(noisy_stoch.numpy() - 1) - 0.5) < 0.01
   assert noisy_deter.dtype == tf.float16
   noise = noisy_deter.numpy().astype(np.float32) - 1
@@ -60,8 +62,9 @@ def prepared(*flags, **kwargs):
 
 
 def constraint(agent, post):
+  decoded = agent.wm.heads['decoder'](agent.wm.rssm.get_feat(post))
   return part(agent, r2s2.DecodingConstraint).model_loss(
-      agent.wm, None, {'post': post})
+      agent.wm, None, {'post': post, 'heads': {'decoder': decoded}})
 
 
 def test_constraint_vanishes_without_noise(eager):
@@ -76,11 +79,10 @@ def test_constraint_equals_a_second_decode(eager):
   wm = agent.wm
   tf.random.set_seed(1)
   post = wm.loss(data)[2]['post']
-  wm.heads['decoder'](wm.rssm.get_feat(post))
   tf.random.set_seed(2)
   loss, metrics = constraint(agent, post)
   tf.random.set_seed(2)
-  stoch, deter = r2s2.disturb(post['stoch'], post['deter'], 0.1, 0.1)
+  stoch, deter = r2s2.perturb(post['stoch'], post['deter'], 0.1, 0.1)
   decode = lambda s, h: wm.heads['decoder'](
       tf.concat([s, h], -1))['image'].mean().numpy()
   error = decode(stoch, deter) - decode(post['stoch'], post['deter'])
@@ -103,17 +105,16 @@ def test_each_sigma_goes_to_its_own_part(eager, monkeypatch):
   agent, data = prepared('--idm.sigma_h', 0.3, '--idm.sigma_s', 0.7)
   post = agent.wm.loss(data)[2]['post']
   noise = {}
-  original = r2s2.disturb
+  original = r2s2.perturb
 
-  def disturb(stoch, deter, *sigmas):
+  def perturb(stoch, deter, *sigmas):
     result = original(tf.repeat(stoch, 500, 0), tf.repeat(deter, 500, 0),
                       *sigmas)
     noise['s'] = np.std(result[0].numpy() - np.repeat(stoch, 500, 0))
     noise['h'] = np.std(result[1].numpy() - np.repeat(deter, 500, 0))
     return original(stoch, deter, *sigmas)
 
-  monkeypatch.setattr(r2s2, 'disturb', disturb)
-  agent.wm.heads['decoder'](agent.wm.rssm.get_feat(post))
+  monkeypatch.setattr(r2s2, 'perturb', perturb)
   constraint(agent, post)
   np.testing.assert_allclose(noise['h'], 0.3, rtol=0.02)
   np.testing.assert_allclose(noise['s'], 0.7, rtol=0.02)
@@ -135,7 +136,6 @@ def test_gradient_is_the_sum_of_both_branches(eager, monkeypatch):
     tf.random.set_seed(3)
     with tf.GradientTape() as tape:
       tape.watch(post['deter'])
-      wm.heads['decoder'](wm.rssm.get_feat(post))
       loss, _ = constraint(agent, post)
     grads[name] = tape.gradient(loss, post['deter']).numpy()
   size = np.abs(grads['both']).max()
@@ -152,7 +152,6 @@ def test_gradients_run_through_both_branches_to_every_part(eager):
   wm = agent.wm
   with tf.GradientTape() as tape:
     post = wm.loss(data)[2]['post']
-    wm.heads['decoder'](wm.rssm.get_feat(post))
     loss, _ = constraint(agent, post)
   tape_vars = [
       wm.encoder.trainable_variables[0], wm.rssm.trainable_variables[0],
@@ -167,7 +166,6 @@ def test_no_gradient_below_the_margin(eager):
   wm = agent.wm
   with tf.GradientTape() as tape:
     post = wm.loss(data)[2]['post']
-    wm.heads['decoder'](wm.rssm.get_feat(post))
     loss, metrics = constraint(agent, post)
   assert float(loss) == 0 and float(metrics['idm_kl_active']) == 0
   grad = tape.gradient(loss, wm.heads['decoder'].trainable_variables[0])
@@ -177,12 +175,37 @@ def test_no_gradient_below_the_margin(eager):
 def test_clean_states_are_decoded_once(eager, monkeypatch):
   agent, data = prepared()
   calls = []
-  original = r2s2.RememberingDecoder.__call__
+  original = upstream.common.Decoder.__call__
   monkeypatch.setattr(
-      r2s2.RememberingDecoder, '__call__',
+      upstream.common.Decoder, '__call__',
       lambda self, x: calls.append(x) or original(self, x))
   agent.wm.loss(data)
-  assert len(calls) == 2  # One clean, one disturbed.
+  assert len(calls) == 2  # One clean, one perturbed.
+
+
+class Decodes(Extension):
+  """Another part that calls the decoder, on states of its own."""
+
+  def model_loss(self, model, data, outs):
+    model.heads['decoder'](tf.ones_like(outs['feat']))
+    return None, {}
+
+
+def test_other_calls_of_the_decoder_change_nothing(eager):
+  agent, data = prepared()
+  parts, losses = agent.wm.extensions, []
+  other = Decodes(agent.config)
+  for extensions in (parts, [other, *parts], [*parts, other]):
+    agent.wm.extensions = extensions
+    tf.random.set_seed(1)
+    losses.append(agent.wm.loss(data))
+  for loss, _, outs, metrics in losses:
+    np.testing.assert_array_equal(loss, losses[0][0])
+    np.testing.assert_array_equal(
+        metrics['idm_kl'], losses[0][3]['idm_kl'])
+    assert outs['heads'].keys() == {'decoder', 'reward'}
+  # The model's own heads are back in their place.
+  assert isinstance(agent.wm.heads['decoder'], upstream.common.Decoder)
 
 
 def test_vector_observations_are_constrained_too(eager):
@@ -193,27 +216,26 @@ def test_vector_observations_are_constrained_too(eager):
   assert float(agent.wm.loss(data)[-1]['idm_kl']) > 0
 
 
-def test_share_is_distinct_and_covers_all_in_time():
-  draws = [r2s2.share(10, 0.35).numpy() for _ in range(60)]
+def test_subset_is_distinct_and_covers_all_in_time():
+  draws = [r2s2.subset(10, 0.35).numpy() for _ in range(60)]
   assert all(len(set(x)) == 4 for x in draws)
   assert set(np.concatenate(draws)) == set(range(10))
-  assert len(r2s2.share(5, 0.01)) == 1
+  assert len(r2s2.subset(5, 0.01)) == 1
 
 
 def test_halves_of_the_states_average_to_the_whole(eager, monkeypatch):
   """Unbiased: every state has the same chance, and counts as in the whole."""
   monkeypatch.setattr(
-      r2s2, 'disturb', lambda s, h, *sigmas: (s + 0.3, h - 0.2))
+      r2s2, 'perturb', lambda s, h, *sigmas: (s + 0.3, h - 0.2))
   agent, data = prepared()
   post = agent.wm.loss(data)[2]['post']
   count = post['deter'].shape[0] * post['deter'].shape[1]
   order = np.random.RandomState(0).permutation(count).astype(np.int32)
 
   def one(fraction, states):
-    monkeypatch.setattr(r2s2, 'share', lambda *args: tf.constant(states))
+    monkeypatch.setattr(r2s2, 'subset', lambda *args: tf.constant(states))
     part(agent, r2s2.DecodingConstraint).config = agent.config.update(
         {'idm.cst_fraction': fraction})
-    agent.wm.heads['decoder'](agent.wm.rssm.get_feat(post))
     return float(constraint(agent, post)[0])
 
   whole = one(1.0, order)

@@ -56,9 +56,10 @@ def test_constraint_puts_its_noise_on_the_one_hot_sample(eager):
   wm, data = agent.wm, {k: tf.constant(v) for k, v in chunk().items()}
   post = wm.loss(data)[2]['post']
   constraint = part(agent, decoding_constraint.DecodingConstraint)
-  wm.heads['decoder'](wm.rssm.get_feat(post))
+  decoded = wm.heads['decoder'](wm.rssm.get_feat(post))
   tf.random.set_seed(2)
-  loss, metrics = constraint.model_loss(wm, None, {'post': post})
+  loss, metrics = constraint.model_loss(
+      wm, None, {'post': post, 'heads': {'decoder': decoded}})
   tf.random.set_seed(2)
   noise = [tf.random.normal(post[k].shape) for k in ('stoch', 'deter')]
 

@@ -13,7 +13,6 @@ from dreamer_idm import upstream
 from dreamer_idm.config import load as config_lib
 from dreamer_idm.envs import perturbations
 from dreamer_idm.errors import UsageError
-from dreamer_idm.idm import decoding_constraint
 from dreamer_idm.idm import derived_memory
 from dreamer_idm.idm import reliability_weights
 from dreamer_idm.idm import trajectory_evaluator
@@ -116,10 +115,11 @@ def test_constraint_equals_a_second_decode_of_h_with_noise(eager, fraction):
       wm.rssm.get_feat(state))['image'].mean().numpy().astype(np.float64)
   clean = decode(post)
   seen = []
-  constraint.disturbed = lambda state: seen.append((
-      state, clion.NormConstraint.disturbed(constraint, state))) or seen[0][1]
-  wm.heads['decoder'](wm.rssm.get_feat(post))
-  loss, metrics = constraint.model_loss(wm, None, {'post': post})
+  constraint.perturbed = lambda state: seen.append((
+      state, clion.NormConstraint.perturbed(constraint, state))) or seen[0][1]
+  decoded = wm.heads['decoder'](wm.rssm.get_feat(post))
+  loss, metrics = constraint.model_loss(
+      wm, None, {'post': post, 'heads': {'decoder': decoded}})
   (before, after), = seen
   if fraction < 1:
     assert before['deter'].shape == (1, 11, 12)
@@ -135,7 +135,7 @@ def test_noise_is_on_h_alone():
   config = clion_config('--idm.sigma_h', 0.3, '--idm.sigma_s', 50)
   post = {
       'stoch': tf.random.normal((20, 50, 10)), 'deter': tf.ones((20, 50, 100))}
-  noisy = clion.NormConstraint(config).disturbed(post)
+  noisy = clion.NormConstraint(config).perturbed(post)
   np.testing.assert_array_equal(noisy['stoch'], post['stoch'])
   np.testing.assert_allclose(np.std(noisy['deter'].numpy() - 1), 0.3, rtol=0.02)
 
@@ -156,7 +156,7 @@ def test_clean_states_and_images_are_decoded_and_encoded_once(
   calls = {'Encoder': 0, 'Decoder': 0}
   for name, cls in [
       ('Encoder', upstream.common.Encoder),
-      ('Decoder', decoding_constraint.RememberingDecoder)]:
+      ('Decoder', upstream.common.Decoder)]:
     original = cls.__call__
 
     def count(self, x, name=name, original=original):

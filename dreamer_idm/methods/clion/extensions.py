@@ -59,7 +59,7 @@ def norm(square):
 class NormConstraint(decoding_constraint.DecodingConstraint):
   """The decoding constraint on h alone, by the distance between decodings."""
 
-  def disturbed(self, post):
+  def perturbed(self, post):
     """Puts noise on h.
 
     Args:
