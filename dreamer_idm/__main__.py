@@ -4,7 +4,11 @@ import argparse
 import contextlib
 import importlib
 import os
+import pathlib
+import site
 import sys
+import sysconfig
+import traceback
 
 from . import __version__
 from .errors import TrainingError
@@ -41,6 +45,9 @@ def main(argv):
   Returns:
     int exit code: 0, 1 if a training cannot go on or not all trials of `ab`
     are complete, 2 for a mistake of the user's, 130 when interrupted.
+
+  Raises:
+    ImportError: if a module of the user's cannot be imported.
   """
   with contextlib.suppress(OSError):  # The folder may be deleted.
     if os.getcwd() not in sys.path:
@@ -48,7 +55,11 @@ def main(argv):
       sys.path.insert(0, os.getcwd())
   try:
     return _main(argv) or 0
-  except (UsageError, ImportError) as error:
+  except UsageError as error:
+    return _complain(error, 2)
+  except ImportError as error:
+    if _in_users_code(error):
+      raise
     return _complain(error, 2)
   except TrainingError as error:
     return _complain(error, 1)
@@ -86,6 +97,17 @@ def _main(argv):
       allow_abbrev=False)
   module.add_arguments(parser)
   return module.run(parser.parse_args(rest))
+
+
+def _in_users_code(error):
+  """Whether an import failed in a file that is neither ours nor a library's."""
+  ours = pathlib.Path(__file__).parent
+  known = [
+      str(ours), str(ours.parent / 'patches'), '<frozen ',
+      site.getusersitepackages(), *sysconfig.get_paths().values()]
+  return not all(
+      x.filename.startswith(tuple(known))
+      for x in traceback.extract_tb(error.__traceback__))
 
 
 def _complain(error, code):

@@ -1,9 +1,11 @@
 """The console script."""
 
 import os
+import pathlib
 import subprocess
 import sys
 
+import pytest
 from conftest import ROOT
 
 
@@ -18,3 +20,62 @@ def test_modules_in_the_working_directory_count(tmp_path):
         cwd=tmp_path, env={**os.environ, 'PYTHONPATH': str(ROOT)},
         capture_output=True, text=True, timeout=60)
     assert done.returncode == 2 and words in done.stderr, done.stderr
+
+
+def call(folder, *argv, before=''):
+  return subprocess.run(
+      [sys.executable, '-c', f'{before}\nimport sys; '
+       'from dreamer_idm.__main__ import main; sys.exit(main(sys.argv[1:]))',
+       *map(str, argv)],
+      cwd=folder, env={**os.environ, 'PYTHONPATH': str(ROOT)},
+      capture_output=True, text=True, timeout=120)
+
+
+@pytest.mark.parametrize('name, text', [
+    ('mine', 'import no_such_module'), ('mine', 'from os import no_such_name'),
+    ('mine', 'def extensions(config):\n  import no_such_module'),
+    ('package.mine', 'import no_such_module'),
+    ('installed', 'import no_such_module')])
+def test_what_a_method_of_ones_own_cannot_import_keeps_its_traceback(
+    tmp_path, monkeypatch, name, text):
+  monkeypatch.setenv('PYTHONUSERBASE', str(tmp_path))
+  libraries = pathlib.Path(subprocess.run(
+      [sys.executable, '-m', 'site', '--user-site'], capture_output=True,
+      text=True, check=False).stdout.strip())
+  home = libraries if name == 'installed' else tmp_path
+  path = home / f'{name.replace(".", "/")}.py'
+  path.parent.mkdir(parents=True, exist_ok=True)
+  path.write_text(text)
+  done = call(
+      tmp_path, 'train', '--configs', 'cpu_proprio', '--agent', name,
+      '--logdir', tmp_path / 'run',
+      before=f'import sys; sys.path.append({str(libraries)!r})')
+  assert done.returncode == 1, done.stderr
+  for part in ('Traceback', str(path), 'no_such'):
+    assert part in done.stderr
+
+
+def test_a_package_that_cannot_be_imported_is_not_an_unknown_method(tmp_path):
+  (tmp_path / 'broken').mkdir()
+  (tmp_path / 'broken' / '__init__.py').write_text('import no_such_module')
+  (tmp_path / 'broken' / 'mine.py').write_text('')
+  done = call(tmp_path, 'train', '--agent', 'broken.mine')
+  assert done.returncode == 1 and 'Traceback' in done.stderr
+  assert 'no_such_module' in done.stderr.splitlines()[-1]
+  done = call(tmp_path, 'train', '--agent', 'no.such.module')
+  assert done.returncode == 2 and '--agent must be' in done.stderr
+
+
+@pytest.mark.parametrize('module', ['tensorflow', 'tf_keras', 'dm_control'])
+def test_a_library_that_is_missing_is_one_line(tmp_path, module):
+  done = call(
+      tmp_path, 'train', '--configs', 'cpu_proprio', 'debug',
+      '--logdir', tmp_path / 'run',
+      before=f"""
+import importlib.machinery
+find = importlib.machinery.PathFinder.find_spec
+importlib.machinery.PathFinder.find_spec = lambda name, *rest: (
+    None if name.partition('.')[0] == {module!r} else find(name, *rest))""")
+  assert done.returncode == 2, done.stderr
+  assert done.stderr.startswith('error: ') and module in done.stderr
+  assert done.stderr.count('\n') == 1

@@ -74,8 +74,9 @@ def declaration(name):
 
   Raises:
     UsageError: if it declares nothing.
+    RuntimeError: if a module of the user's cannot be imported.
   """
-  module = importlib.import_module(METHODS.get(name, name))
+  module = _imported(name)
   method = getattr(module, 'METHOD', None)
   if not isinstance(method, Method):
     raise UsageError(
@@ -102,12 +103,22 @@ def declares(name):
       re.search(r'^METHOD\b', path.read_text('utf-8'), re.MULTILINE))
 
 
+def _imported(name):
+  """A method's module; a missing import of a user's is no missing library."""
+  try:
+    return importlib.import_module(METHODS.get(name, name))
+  except ImportError as error:
+    if name.startswith('dreamer_idm.') or name in METHODS:
+      raise
+    raise RuntimeError(f'--agent {name} cannot be imported') from error
+
+
 def _builder(name):
   """The module with a method's function `extensions`; imports TensorFlow."""
-  module = importlib.import_module(METHODS.get(name, name))
-  if hasattr(module, '__path__') and importlib.util.find_spec(
-      f'{module.__name__}.extensions'):
-    return importlib.import_module(f'{module.__name__}.extensions')
+  module = _imported(name)
+  inner = f'{module.__name__}.extensions'
+  if hasattr(module, '__path__') and importlib.util.find_spec(inner):
+    return _imported(inner)
   if not hasattr(module, 'extensions'):
     raise UsageError(
         f'--agent {name}: {module.__file__} has no function '

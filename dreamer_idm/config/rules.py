@@ -36,7 +36,12 @@ def _is_method(name):
     return True
   try:
     return importlib.util.find_spec(name) is not None
-  except (ImportError, ValueError):
+  except ModuleNotFoundError as error:
+    # Looking for a.b imports a, which may fail by itself.
+    if f'{name}.'.startswith(f'{error.name}.'):
+      return False
+    raise
+  except (ImportError, ValueError):  # A relative name, or none at all.
     return False
 
 
