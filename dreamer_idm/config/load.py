@@ -363,11 +363,21 @@ def _named_presets(flags, sources):
 
 
 def _with_preset(config, preset, where):
+  known, values = config.flat, {}
   for name, value in _flatten(preset, where).items():
     for key in keys.find(config, name, f'{where}: '):
-      config = config.update({
-          key: _converted(f'{where}: {key}', config.flat[key], value)})
-  return config
+      values[key] = _converted(f'{where}: {key}', known[key], value)
+  return config.update(values)  # Once: it builds all of the config anew.
+
+
+def _as_upstream(old, values):
+  # Other ways to write a truth value or a list: true, [64, 64], (4,4).
+  if isinstance(old, bool):
+    return [x.capitalize() for x in values]
+  joined = ' '.join(values).strip()
+  if isinstance(old, tuple) and joined[:1] + joined[-1:] in ('[]', '()'):
+    return [x.strip(' \'"') for x in joined[1:-1].split(',')]
+  return values
 
 
 def _converted(name, old, new):
@@ -394,7 +404,7 @@ def _with_flag(config, name, values, sources):
       raise UsageError(
           f'{expects}, but got {len(values)} values: {text(values)}')
     try:
-      config = Flags(config).parse([f'--{key}', *values])
+      config = Flags(config).parse([f'--{key}', *_as_upstream(old, values)])
     except (TypeError, ValueError, OverflowError) as error:
       number = isinstance(old, int) and not isinstance(old, bool)
       off = number and values[0].lower() in ('false', 'none')
