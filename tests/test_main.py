@@ -33,7 +33,8 @@ def call(folder, *argv, before=''):
 
 @pytest.mark.parametrize('name, text', [
     ('mine', 'import no_such_module'), ('mine', 'from os import no_such_name'),
-    ('mine', 'def extensions(config):\n  import no_such_module'),
+    ('mine', 'from dreamer_idm.agent.declaration import Method\n'
+     'METHOD = Method()\ndef extensions(config):\n  import no_such_module'),
     ('package.mine', 'import no_such_module'),
     ('installed', 'import no_such_module')])
 def test_what_a_method_of_ones_own_cannot_import_keeps_its_traceback(
