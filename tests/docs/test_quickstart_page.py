@@ -19,6 +19,7 @@ def _blocks():
 def _masked(text):
   """Lists lines without their numbers, and without progress every 30s."""
   lines = [x for x in text.splitlines() if ' | ' not in x]
+  lines = [re.sub(r' \([0-9a-f]{10}.*?\)', '', x) for x in lines]  # A commit.
   return [re.sub(r'(-?\d[\d,.]*[hms]?\b ?)+', 'N ', x) for x in lines]
 
 
