@@ -103,7 +103,9 @@ def _commands(page):
   lines = [
       x for block in blocks for x in block.replace('\\\n', ' ').splitlines()]
   for line in (*lines, *_spans(page)):
-    words = re.match(r'(?:\.venv/bin/)?(python|make|dreamer-idm) (.+)', line)
+    # A word follows, not the version that a training prints.
+    words = re.match(
+        r'(?:\.venv/bin/)?(python|make|dreamer-idm) (\D.+)', line)
     if words and not READERS & set(line.split()):
       yield words[1], shlex.split(words[2], comments=True)
 
