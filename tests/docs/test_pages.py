@@ -163,8 +163,8 @@ def test_commands_are_understood(page):
 @functools.cache
 def _flags():
   """Lists the flags of all commands but `train`, and of the benches."""
-  # The last one stands for any of them.
-  found = {'--help', '--version', '--configs', '--no-deps', '--', '--key'}
+  found = {'--help', '--version', '--configs', '--no-deps', '--'}
+  found |= {'--signal', '--key'}  # Slurm's; what stands for any of them.
   for name, (module, _) in commands.COMMANDS.items():
     if name != 'train':
       parser = argparse.ArgumentParser()
