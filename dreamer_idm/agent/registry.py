@@ -25,7 +25,9 @@ METHODS = {
         x: f'dreamer_idm.methods.{x}' for x in (
             'clion', 'bird', 'soft_bird', 'bird_soft', 'planet', 'no_value',
             'contrastive')}}
-COMMON = {'normalize_vectors': 'dreamer_idm.agent.vector_normalization'}
+COMMON = {
+    'normalize_vectors': 'dreamer_idm.agent.vector_normalization',
+    'imag_starts': 'dreamer_idm.agent.imagination_starts'}
 
 
 def extensions(config):

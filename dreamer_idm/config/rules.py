@@ -61,6 +61,7 @@ RULES = {
     'threads': at_least(0),
     'batch_multiplier|checkpoints': at_least(1),
     'eval_eps': at_least(0),
+    'imag_starts': at_least(0),
     r'rotate\.degrees': between(0, 180),
     r'rotate\.per': one_of('frame', 'episode'),
     r'rotate\.fill': one_of('zero', 'nearest'),
