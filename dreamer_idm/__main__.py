@@ -29,6 +29,11 @@ COMMANDS = {
 }
 
 
+EXAMPLE = """\
+example:
+  dreamer-idm train --configs cpu idm debug --logdir logdir/first"""
+
+
 class _Parser(argparse.ArgumentParser):
 
   def error(self, message):
@@ -79,7 +84,7 @@ def _main(argv):
     print('usage: dreamer-idm COMMAND [--help]\n')
     for name, (_, text) in COMMANDS.items():
       print(f'  {name:{width}}  {text}')
-    print('\n`python run.py ...` is `dreamer-idm train ...`.')
+    print(f'\n`python run.py ...` is `dreamer-idm train ...`.\n\n{EXAMPLE}')
     return 0 if argv else 2
   name, *rest = argv
   if name == '--version':
@@ -93,6 +98,7 @@ def _main(argv):
     return module.run(rest)
   parser = _Parser(
       prog=f'dreamer-idm {name}', description=module.__doc__,
+      epilog=f'example:\n  {module.EXAMPLE}',
       formatter_class=argparse.RawDescriptionHelpFormatter,
       allow_abbrev=False)
   module.add_arguments(parser)

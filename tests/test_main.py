@@ -1,12 +1,73 @@
 """The console script."""
 
+import importlib
 import os
 import pathlib
+import shlex
 import subprocess
 import sys
 
 import pytest
 from conftest import ROOT
+
+from dreamer_idm import __main__
+from dreamer_idm.ab import plan
+from dreamer_idm.config import load as config_lib
+from dreamer_idm.envs import environments
+from dreamer_idm.evaluation import evaluate
+
+
+@pytest.fixture
+def parse(monkeypatch):
+  """Function of a command line: what the command gets to run with."""
+  def parse(name, *words):
+    module = importlib.import_module(
+        f'dreamer_idm.{__main__.COMMANDS[name][0]}')
+    got: list = []
+    with monkeypatch.context() as patch:
+      patch.setattr(module, 'run', got.append)
+      assert __main__.main([name, *words]) == 0
+    return got[0]
+  return parse
+
+
+@pytest.mark.parametrize('words', [
+    [], ['train'], ['train', 'all'], ['evaluate'], ['reconstruct'], ['ab'],
+    ['report']])
+def test_help_ends_with_examples_that_are_accepted(
+    parse, capsys, tmp_path, monkeypatch, words):
+  monkeypatch.chdir(tmp_path)
+  assert __main__.main([*words[:1], '--help', *words[1:]]) == 0
+  text = capsys.readouterr().out
+  text = text[text.rindex('\nexample'):].strip().replace('\\\n', ' ')
+  _, *examples = text.splitlines()
+  assert examples
+  for example in examples:
+    program, name, *rest = shlex.split(example)
+    assert program == 'dreamer-idm' and name in (words or __main__.COMMANDS)
+    args = parse(name, *rest)
+    if name == 'train':
+      environments.check_task(config_lib.load(args).task)
+    elif name == 'ab':
+      assert plan.plan(args)
+    elif name == 'evaluate':
+      evaluate.check(args)
+
+
+def test_home_is_expanded_where_no_shell_does(
+    parse, tmp_path, monkeypatch, capsys):
+  monkeypatch.setenv('HOME', str(tmp_path))
+  args = parse('evaluate', '--logdir=~/run', '--out', '~/out')
+  assert (args.logdir, args.out) == (tmp_path / 'run', tmp_path / 'out')
+  args = parse('reconstruct', '~/one', '~/two', '--out=~/out')
+  assert args.runs == [tmp_path / 'one', tmp_path / 'two']
+  assert args.out == tmp_path / 'out'
+  assert parse('ab', '--tasks', 't', '--logdir=~/ab').logdir == tmp_path / 'ab'
+  assert __main__.main(['report', '--logdir=~/runs']) == 2
+  assert f'{tmp_path}/runs does not exist' in capsys.readouterr().err
+  # Who is unknown has no home: the name stays.
+  args = parse('evaluate', '--logdir=~nobody-here/run')
+  assert str(args.logdir) == '~nobody-here/run'
 
 
 def test_modules_in_the_working_directory_count(tmp_path):

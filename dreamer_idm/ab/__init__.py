@@ -1,14 +1,21 @@
-"""The command `ab`: compares methods over tasks and seeds.
+"""Trains every method on every task with every seed.
 
-Every trial is a process of `dreamer-idm train`, run by an engine: on this
-machine (`engine`) or on Ray (`engine_ray`). No TensorFlow is imported here.
+Each trial is a process of its own in the folder LOGDIR/<task>/<method>/<seed>;
+what it prints goes to ab.log there. Complete trials are skipped, interrupted
+ones resume from their checkpoints, failed ones are retried. It goes seed by
+seed, so that a comparison that is stopped early is a fair one.
+
+Flags of `dreamer-idm train` behind -- are passed on to every trial. Ctrl-C
+lets the trials save; the same command resumes them. With Ray, all machines
+must have the same Python environment and see LOGDIR and this package under the
+same paths (a shared file system).
 """
 
-import argparse
 import math
 import signal
 
 from ..errors import UsageError
+from ..runs import files
 from . import engine as engine_lib
 from . import plan as plan_lib
 from . import trial_table
@@ -16,22 +23,9 @@ from .comparison import Comparison
 
 LEAST = {'threads': 1, 'memory': 0, 'retries': 0, 'jobs': 1, 'per_gpu': 1,
          'cpus': 0, 'gpus': 0}
-DESCRIPTION = """\
-Trains every method on every task with every seed, each in a process of its
-own with the folder LOGDIR/<task>/<method>/<seed>. Complete trials are skipped,
-interrupted ones resume from their checkpoints, failed ones are retried. It
-goes seed by seed, so that a comparison that is stopped early is a fair one.
-What a trial prints goes to ab.log in its folder."""
-
-EPILOG = """\
-Flags of `dreamer-idm train` behind -- are passed on to every trial:
-
-  dreamer-idm ab --configs cpu --tasks dmc_cheetah_run \\
-      --methods dreamer idm --seeds 0 1 2 -- --steps 5000 --idm.sigma_h 0.2
-
-Ctrl-C lets the trials save; the same command resumes them. With Ray, all
-machines must have the same Python environment and see LOGDIR and this package
-under the same paths (a shared file system)."""
+EXAMPLE = """\
+dreamer-idm ab --configs cpu_proprio --tasks dmc_cheetah_run \\
+      --methods dreamer idm --seeds 0 1 2 -- --steps 5000 --idm.sigma_h 0.2"""
 
 
 def add_arguments(parser):
@@ -40,8 +34,6 @@ def add_arguments(parser):
   Args:
     parser: argparse.ArgumentParser.
   """
-  parser.description, parser.epilog = DESCRIPTION, EPILOG
-  parser.formatter_class = argparse.RawDescriptionHelpFormatter
   add = parser.add_argument
   add('--configs', nargs='+', default=['dmc'], metavar='PRESET',
       help='presets that all trials share (default: dmc)')
@@ -55,7 +47,8 @@ def add_arguments(parser):
       'its own, with the folder <method>+KEY-V1 (a list has spaces: "a=1 2")')
   add('--seeds', nargs='+', type=int, default=[0, 1, 2], metavar='SEED',
       help='default: 0 1 2')
-  add('--logdir', default='logdir', help='default: logdir')
+  add('--logdir', default='logdir', type=files.expanded,
+      help='default: logdir')
   add('--threads', type=int, default=1, metavar='N',
       help='CPU threads of a trial (default: 1)')
   add('--memory', type=float, default=0.0, metavar='GB',

@@ -1,7 +1,6 @@
 """The trials of a comparison: what is to be run, checked before it starts."""
 
 import itertools
-import pathlib
 import sys
 
 from ..config import keys
@@ -36,9 +35,8 @@ def plan(args, program=None):
     UsageError: if one of them could not be run, or its folder has a run with
       other settings.
   """
-  logdir = pathlib.Path(args.logdir).expanduser()
-  if logdir.exists() and not logdir.is_dir():
-    raise UsageError(f'--logdir is a file, not a folder: {logdir}')
+  if args.logdir.exists() and not args.logdir.is_dir():
+    raise UsageError(f'--logdir is a file, not a folder: {args.logdir}')
   for task in args.tasks:
     environments.check_task(task)
   found: dict = {}  # Points of a grid may be one for some methods.
@@ -87,8 +85,7 @@ def _arm(args, program, task, method, point):
       for k in keys.find(config, x[0], '--'))]
   name = config_lib.folder_name(
       '+'.join([method, *(f'{k}-{v}' for k, v in point)]))
-  folder = pathlib.Path(args.logdir).expanduser().absolute()
-  folder = folder / config_lib.folder_name(task) / name
+  folder = args.logdir.absolute() / config_lib.folder_name(task) / name
   trials = []
   for seed in dict.fromkeys(args.seeds):
     own = {

@@ -26,23 +26,21 @@ UPSTREAM_PRESETS = {
 }
 
 HEAD = """
-usage: python run.py [--configs PRESET ...] [--KEY VALUE ...]
+usage: dreamer-idm train [--configs PRESET ...] [--KEY VALUE ...]
 
 Trains Dreamer or IDM. Presets are applied in order, so later ones win, and
 keys of the command line win over presets. Without --configs it is dmc. Steps
 are agent steps: environment steps / action_repeat.
-
-examples:
-  python run.py --configs dmc idm
-  python run.py --configs dmc
-  python run.py --configs cpu idm --task dmc_cartpole_balance
-  python run.py --configs dmc idm --idm.sigma_h 0.2
 """.lstrip()
 
 REST = """
 dreamerv2's keys, such as --task, --seed, --steps or --rssm.deter:
-  python run.py --help all
-"""
+  dreamer-idm train --help all"""
+
+EXAMPLES = """
+examples, from 32x32 pixels and with the paper's sizes:
+  dreamer-idm train --configs cpu idm --task dmc_cartpole_balance
+  dreamer-idm train --configs dmc idm --idm.sigma_h 0.2"""
 
 
 # A preset or a key. default and allowed: str, empty for a preset.
@@ -109,7 +107,7 @@ def write(described, everything=False):
           f'--{entry.name} {entry.default}',
           '' if entry.text == last else entry.text, f'[{entry.allowed}]'))
       last = entry.text
-  return '\n'.join(lines if everything else [*lines, REST.rstrip()])
+  return '\n'.join([*lines, *([] if everything else [REST]), EXAMPLES])
 
 
 def _entry(name, *parts):

@@ -5,7 +5,6 @@ video per kind: what the agent saw beside what its model makes of it.
 """
 
 import json
-import pathlib
 import sys
 import time
 
@@ -21,6 +20,8 @@ from ..runs import files
 from ..runs import metrics_file
 from . import pictures as evaluation_pictures
 
+EXAMPLE = (
+    'dreamer-idm evaluate --logdir logdir/dmc_cartpole_balance/idm/0 --sweep')
 SWEEP = (0.0, 1.0, 2.0, 3.0, 4.0)  # Times a kind's default strength.
 
 
@@ -35,7 +36,7 @@ def add_arguments(parser):
   of_frames = ', '.join(
       k for k, v in perturbations.KINDS.items() if v.per == 'frame')
   add = parser.add_argument
-  add('--logdir', required=True, help='folder of a run')
+  add('--logdir', required=True, type=files.expanded, help='folder of a run')
   add('--checkpoint', default='latest',
       help='latest, best, or an agent step that is still kept; best was chosen '
       'for the largest of its many noisy evaluations, which is too high on '
@@ -54,7 +55,8 @@ def add_arguments(parser):
       help='strengths from 0 to four times the default (rotation: 0 to 20)')
   add('--seed', type=int, default=0, help='of initial states and perturbations')
   add('--threads', type=int, default=0, help='CPU threads, 0: one per core')
-  add('--out', help='folder for the results (default: evaluation in the run)')
+  add('--out', type=files.expanded,
+      help='folder for the results (default: evaluation in the run)')
 
 
 def run(args):
@@ -66,10 +68,9 @@ def run(args):
   Raises:
     UsageError: if the run, its checkpoint or a perturbation cannot be used.
   """
-  _check(args)
-  logdir = pathlib.Path(args.logdir)
-  config = config_lib.saved(logdir)
-  out = pathlib.Path(args.out or logdir / 'evaluation')
+  check(args)
+  config = config_lib.saved(args.logdir)
+  out = args.out or args.logdir / 'evaluation'
   rendering.choose_backend(environments.renders(config))
   from ..agent import tf_setup
   from .load import (
@@ -77,7 +78,7 @@ def run(args):
   )
   tf_setup.configure(config.precision, args.threads, config.jit, config.fast)
   tf_setup.seed(args.seed)  # What is traced while loading keeps the seed.
-  trained = load_trained(logdir, args.checkpoint)
+  trained = load_trained(args.logdir, args.checkpoint)
   conditions = _conditions(args, trained)
   files.folder(out)
   print(
@@ -156,7 +157,15 @@ def _put(conditions, new):
   conditions.append(new)
 
 
-def _check(args):
+def check(args):
+  """Refuses arguments that cannot be, whatever the run is.
+
+  Args:
+    args: namespace of `add_arguments`.
+
+  Raises:
+    UsageError: if there is one.
+  """
   if args.episodes < 1:
     raise UsageError(f'--episodes must be >= 1, but is {args.episodes}')
   if args.threads < 0:

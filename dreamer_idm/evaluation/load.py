@@ -1,7 +1,6 @@
 """Loading trained agents for anything but training."""
 
 import collections
-import pathlib
 
 from .. import upstream
 from ..agent import build
@@ -9,6 +8,7 @@ from ..config import load as config_lib
 from ..envs import environments
 from ..errors import UsageError
 from ..runs import checkpoints
+from ..runs import files
 
 # A trained agent: config, agent, int env_step, str name of its checkpoint.
 Trained = collections.namedtuple(
@@ -29,7 +29,7 @@ def load_trained(run, checkpoint='latest'):
     UsageError: if there is no such run or checkpoint, it is damaged, or its
       networks are not those of the run's config.
   """
-  run = pathlib.Path(run)
+  run = files.expanded(run)
   config = config_lib.saved(run)
   found = checkpoints.Checkpoints(run / 'checkpoints')
   path = found.path(checkpoint)

@@ -8,7 +8,6 @@ agents that decode images, figure1.png.
 """
 
 import json
-import pathlib
 
 import matplotlib
 import numpy as np
@@ -21,6 +20,9 @@ from ..errors import UsageError
 from ..runs import files
 from ..runs import plots
 
+EXAMPLE = (
+    'dreamer-idm reconstruct logdir/dmc_cheetah_run/dreamer/0 '
+    'logdir/dmc_cheetah_run/idm/0')
 SIGMAS = np.linspace(0, 1, 11)
 COLUMNS = 8  # Frames in Figure 1.
 SAME = (
@@ -35,7 +37,8 @@ def add_arguments(parser):
     parser: argparse.ArgumentParser.
   """
   add = parser.add_argument
-  add('runs', nargs='+', metavar='RUN', help='folders of trained runs')
+  add('runs', nargs='+', metavar='RUN', type=files.expanded,
+      help='folders of trained runs')
   add('--sigma', type=float, default=0.5,
       help='std of the noise in Figure 1 (default 0.5, the paper\'s)')
   add('--checkpoint', default='latest',
@@ -44,7 +47,7 @@ def add_arguments(parser):
       help='states that the drift is measured on (default 200)')
   add('--seed', type=int, default=0, help='of episodes and noise')
   add('--threads', type=int, default=0, help='CPU threads, 0: one per core')
-  add('--out',
+  add('--out', type=files.expanded,
       help='folder for the results (default: reconstruct in the first run)')
 
 
@@ -63,7 +66,7 @@ def run(args):
     raise UsageError(f'--frames must be >= 1, but is {args.frames}')
   if args.threads < 0:
     raise UsageError(f'--threads must be >= 0, but is {args.threads}')
-  configs = [config_lib.saved(pathlib.Path(x)) for x in args.runs]
+  configs = [config_lib.saved(x) for x in args.runs]
   for path, config in zip(args.runs, configs):
     if rules.decodes_nothing(config):
       raise UsageError(
@@ -75,7 +78,7 @@ def run(args):
         raise UsageError(
             f'{path} has {key} {ours}, but {args.runs[0]} has {first}: runs '
             'must share their task and what they observe')
-  out = pathlib.Path(args.out or pathlib.Path(args.runs[0], 'reconstruct'))
+  out = args.out or args.runs[0] / 'reconstruct'
   rendering.choose_backend(environments.renders(configs[0]))
   results = _compare(args, configs, out)
   with files.replacing(out / 'drift.json') as part:

@@ -9,8 +9,6 @@ reconstructions and diagnostics. What is missing, unfinished or damaged is
 named at the top. Needs no TensorFlow; runs may still be training.
 """
 
-import os
-import pathlib
 
 from ..errors import UsageError
 from ..runs import files
@@ -22,6 +20,8 @@ from . import reconstructions
 from . import runs as run_folders
 from . import scores
 from .runs import CONDITIONS
+
+EXAMPLE = 'dreamer-idm report --logdir logdir'
 
 
 def add_arguments(parser):
@@ -48,10 +48,8 @@ def run(args):
   Raises:
     UsageError: if there are no runs, or the report cannot be written.
   """
-  logdir = pathlib.Path(os.path.expanduser(args.logdir))
-  out = (
-      pathlib.Path(os.path.expanduser(args.out)) if args.out
-      else logdir / 'report')
+  logdir = files.expanded(args.logdir)
+  out = files.expanded(args.out) if args.out else logdir / 'report'
   if not logdir.is_dir():
     raise UsageError(
         f'--logdir expects a folder with runs, but {logdir} '

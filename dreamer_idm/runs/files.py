@@ -3,10 +3,24 @@
 import contextlib
 import errno
 import os
+import pathlib
 import shutil
 import tempfile
 
 from ..errors import UsageError
+
+
+def expanded(path):
+  """Reads a path as people write it.
+
+  Args:
+    path: str or pathlib.Path; `~` stands for the home folder, which a shell
+      does not see behind `--logdir=` or in quotes.
+
+  Returns:
+    pathlib.Path.
+  """
+  return pathlib.Path(os.path.expanduser(path))
 
 
 def sync(path):

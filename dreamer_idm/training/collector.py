@@ -1,12 +1,12 @@
 """Collecting experience: environments, driver and replay."""
 
 import contextlib
-import pathlib
 
 from .. import upstream
 from ..envs import environments
 from ..errors import UsageError
 from ..runs import episode_files
+from ..runs import files
 from . import replay as replay_lib
 from . import restarts
 
@@ -40,7 +40,7 @@ class Collector:
     for line in environments.check_observations(config, self.envs[0]):
       note(line)
     if config.offline:
-      self._add_offline(pathlib.Path(config.offline).expanduser())
+      self._add_offline(files.expanded(config.offline))
     self.on_step = lambda: None  # Called after each step that counts.
     self.on_episode = lambda episode: None  # After each that counts.
     self._told_short = False  # Whether an episode was told to be too short.
