@@ -21,6 +21,7 @@ from tensorflow_probability import distributions as tfd
 
 from .. import upstream
 from ..agent.extension import Extension
+from ..agent.loop_seeds import own_seeds
 
 LOSSES = ('bce', 'linear')
 
@@ -70,7 +71,8 @@ def overshoot(img_step, start, action):
   # A loop in the graph: nothing is differentiated through it, and an unrolled
   # one would take a second of every start to trace. One step after the other:
   # side by side they would take their noise in any order.
-  states = tf.scan(img_step, action[1:], start, parallel_iterations=1)
+  states = tf.scan(
+      own_seeds(img_step), action[1:], start, parallel_iterations=1)
   return {k: tf.concat([start[k][None], states[k]], 0) for k in start}
 
 

@@ -125,6 +125,28 @@ def test_overshoot_in_a_graph_draws_noise_of_its_own_and_in_order():
   assert len(np.unique(draws[0][1:, 0, 0])) == 30
 
 
+def test_overshoots_do_not_repeat_the_noise_of_the_posterior():
+  """In the first update of a seeded run, whose graph is a new one."""
+  agent, noise = make_agent(small_config('--idm.eva_horizon', 3)), {}
+
+  def loss(data):
+    outs = agent.wm.loss(data)[2]
+    post, rssm = outs['post'], agent.wm.rssm
+    states = {k: v[:, 0] for k, v in post.items()}
+    action = tf.transpose(data['action'], [1, 0, 2])
+    guess = te.overshoot(rssm.img_step, states, action[:4])
+    return post, guess
+
+  tf.random.set_seed(3)
+  for name, x in zip(('post', 'guess'), tf.function(loss, autograph=False)(
+      {k: tf.constant(v) for k, v in chunk(length=9).items()}), strict=True):
+    noise[name] = ((x['stoch'] - x['mean']) / x['std']).numpy()
+  # The first numbers of the same stream, were the seeds the same.
+  drawn = np.round(noise['guess'][1].ravel(), 3)
+  assert not (drawn == np.round(
+      np.swapaxes(noise['post'], 0, 1).ravel()[:drawn.size], 3)).any()
+
+
 def test_first_deter_is_the_posterior_s_bitwise(eager, monkeypatch):
   # A single window has the batch of the posterior's own computation; the
   # faster body sums in another order than a single step does.

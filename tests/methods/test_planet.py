@@ -117,6 +117,35 @@ def test_noise_is_fresh_and_follows_the_seed():
   assert len(np.unique(inside)) > 0.999 * len(inside)
 
 
+def test_plans_and_transitions_draw_noise_of_their_own():
+  drawn = {'plan': [], 'transition': [], 'before': []}
+
+  def normal(name, shape):
+    noise = tf.random.normal(shape)
+    tf.numpy_function(lambda x: drawn[name].append(x), [noise], [])
+    return noise
+
+  def score(plans):
+    tf.numpy_function(lambda x: drawn['plan'].append(x), [plans], [])
+    return tf.reshape(planet.predicted_return(
+        lambda state, action: {'x': normal('transition', [50, 6])},
+        lambda state: state['x'][:, 0], {'x': tf.zeros([50, 6])},
+        tf.transpose(plans[0], [1, 0, 2])), [1, 50])
+
+  def act():
+    normal('before', [300])
+    return planet.cross_entropy_method(score, 1, 2, 3, 50, 2, 50)
+
+  tf.random.set_seed(5)
+  tf.function(act, autograph=False)()
+  assert [len(x) for x in drawn.values()] == [2, 2 * 3, 1]
+  before, plan, transition = [
+      drawn[k][0].ravel() for k in ('before', 'plan', 'transition')]
+  for one, two in (
+      (before, plan), (before, transition), (plan, transition)):
+    assert not (one[abs(one) < 1] == two[abs(one) < 1]).any()
+
+
 def test_predicted_return_sums_the_rewards_of_the_predicted_states():
   random = np.random.default_rng(0)
   action = random.normal(size=(4, 3, 2)).astype('f')

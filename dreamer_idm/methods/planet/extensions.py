@@ -20,6 +20,7 @@ import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 from ...agent.extension import Extension
+from ...agent.loop_seeds import own_seeds
 
 
 def extensions(config):
@@ -122,7 +123,7 @@ def _repeat(step, state, times):
   # One iteration after the other: run side by side, which is the default,
   # random operations would take their numbers in any order.
   return tf.while_loop(
-      lambda *_: True, step, state, parallel_iterations=1,
+      lambda *_: True, own_seeds(step), state, parallel_iterations=1,
       maximum_iterations=times)
 
 
