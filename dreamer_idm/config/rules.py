@@ -197,6 +197,10 @@ def _conflicts(config):
   yield from _method_conflicts(config)
   yield from _image_conflicts(config)
   yield from _replay_conflicts(config)
+  if config.loss_scales.proprio != 1 and not config.task.startswith('gym_'):
+    yield (
+        f'--loss_scales.proprio {config.loss_scales.proprio} has no effect: '
+        f'{config.task} has no observation of this name')
   if 'discount' in config.grad_heads and not config.pred_discount:
     yield (
         '--grad_heads has discount, but --pred_discount False builds no such '

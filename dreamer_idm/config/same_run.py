@@ -1,5 +1,6 @@
 """Whether a run that is there has the settings that are asked for."""
 
+import functools
 import re
 
 from ..agent import registry
@@ -32,14 +33,21 @@ def has_effect(key, settings):
     bool. False of the sections of other methods, and of how frames are
     rendered where the patterns for images are those for nothing.
   """
-  section = key.partition('.')[0]
+  section, _, rest = key.partition('.')
   if section in methods.sections():
     return section in methods.reads(settings.get('agent'))
+  if rest and section not in _sections():  # Of a method of the user's own.
+    return section == str(settings.get('agent')).rpartition('.')[2]
   if key in ('shadows', 'render_size'):
     return not {
         settings.get(f'{x}.cnn_keys') for x in ('encoder', 'decoder')
     } <= rules.NOTHING
   return True
+
+
+@functools.cache
+def _sections():
+  return frozenset(x.partition('.')[0] for x in config_lib.defaults().flat)
 
 
 def idle_flags(argv, config):

@@ -63,7 +63,8 @@ TEXTS = {
     r'.*\.norm': 'normalisation of hidden layers',
     r'.*\.dist': 'distribution of its output',
     r'.*\.min_std': 'smallest standard deviation',
-    r'loss_scales\.proprio': 'nothing: no loss has this name',
+    r'loss_scales\.proprio':
+        'weight of the loss of an observation with this name',
     r'loss_scales\.(\w+)': 'weight of the \\1 loss in the world model\'s',
     r'kl\.free': 'nats below which the KL is not reduced',
     r'kl\.forward': 'swap the two distributions of the KL',

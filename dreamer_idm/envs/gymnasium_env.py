@@ -54,6 +54,7 @@ class GymnasiumEnv:
     self._env, self._source = env, source
     self._repeat, self._size, self._seed = action_repeat, tuple(size), seed
     self._renders, self._logged = renders, tuple(logged)
+    self.unlogged = set(logged)  # Those that nothing has had so far.
     self._observations = observations.Observations(
         env.observation_space, size, source, ('image',) if renders else ())
     self.ignored = self._observations.ignored
@@ -175,9 +176,12 @@ class GymnasiumEnv:
       obs['image'] = observations.frame(
           self._env.render(), self._size, self._source)
     for name in self._logged:
+      known = next((x for x in (name, name[len('log_'):]) if x in info), '')
+      if name in obs or known:
+        self.unlogged.discard(name)
       if name not in obs:
-        number = info.get(name, info.get(name[len('log_'):], 0))
-        obs[name] = np.float32(self._number(f'info {name}', number))
+        obs[name] = np.float32(
+            self._number(f'info {name}', info.get(known, 0)))
     return {
         **obs, 'reward': reward, 'is_first': where == 'reset',
         'is_last': last, 'is_terminal': terminal}

@@ -32,7 +32,10 @@ def learning_curve(runs, path, title):
     rows = metrics_file.read(logdir, RETURNS)
     steps, values = metrics_file.series(rows, 'train_return')
     returns.extend(values)
-    axes.plot(steps, values, color=color, alpha=0.25, lw=1)
+    evaluated = any('eval_return' in x for x in rows)
+    axes.plot(
+        steps, values, color=color, lw=1, alpha=0.25 if evaluated else 1,
+        label=None if evaluated else f'{label}, training')
     for key, name, style in [
         ('eval_return', 'clean', '-'), ('eval_rotated_return', 'rotated', ':')]:
       steps, values = metrics_file.series(rows, key)

@@ -36,7 +36,8 @@ class Collector:
     self.step, self._config, self._note = step, config, note
     self._directory = directory
     self.replay = self._open_replay(seed, saved)
-    self.envs = restarts.make_envs(config, 'train', config.envs, seed, note)
+    self.envs = restarts.make_envs(
+        config, 'train', config.envs, seed, note, learned=bool(saved))
     for line in environments.check_observations(config, self.envs[0]):
       note(line)
     if config.offline:
@@ -44,6 +45,7 @@ class Collector:
     self.on_step = lambda: None  # Called after each step that counts.
     self.on_episode = lambda episode: None  # After each that counts.
     self._told_short = False  # Whether an episode was told to be too short.
+    self._told_unlogged = False  # Whether it was looked for what infos lack.
     self._last = int(config.steps)
     self._dropped = False  # Whether the present step does not count.
     self._ended = 0  # Episodes that have ended in the prefill or since.
@@ -153,6 +155,12 @@ class Collector:
     if self._dropped:
       return
     self._ended += 1
+    if not self._told_unlogged and self._config.task.startswith('gym_'):
+      self._told_unlogged = True
+      if lost := set.intersection(*(x.unlogged for x in self.envs)):
+        self._note(
+            f'No info of the first episode has {", ".join(sorted(lost))}, '
+            'which --log_keys_* name: it is logged as 0 where it is missing.')
     if len(self.replay.short) == 1 and not self._told_short:
       self._told_short = True
       self._note(

@@ -100,7 +100,8 @@ class Training:
         config, self.collector.obs_space, seed + 1000,
         saved.get('evaluated') if saved else None, note)
     self.learner: Any = None  # From `_build` on.
-    self._returns: list[float] = []  # Of episodes since the last evaluation.
+    # Of the agent's training episodes since the last evaluation.
+    self._returns: list[float] = saved.get('returns', []) if saved else []
 
   @property
   def env_step(self):
@@ -159,7 +160,9 @@ class Training:
     for line in [
         tf_setup.unused_gpu(self._gpus),
         *messages.memory(config, self.collector.envs[0]),
-        messages.random_only(config)]:
+        messages.random_only(config),
+        *messages.unlogged(config, {
+            **self.collector.obs_space, **self.collector.act_space})]:
       if line:
         self.progress.note(line)
     if new:
@@ -248,7 +251,8 @@ class Training:
   def _on_episode(self, episode):
     score = self.folder.log.episode(episode, self.collector.replay.stats)
     self.progress.tick(train_return=score)
-    self._returns.append(float(score))
+    if self.learner:  # Not of those that acted at random.
+      self._returns.append(float(score))
 
   def _write_log(self, fps=False):
     failures = self.collector.restarts + self.evaluator.restarts
@@ -291,6 +295,7 @@ class Training:
     self.learner.check()
     self.folder.save({
         'evaluated': self.evaluator.evaluated,
+        'returns': self._returns,
         **self.collector.state(),
         **self.learner.state()}, score)
 

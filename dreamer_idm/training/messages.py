@@ -1,9 +1,11 @@
 """What a training says of itself: its needs, its length, where it stopped."""
 
 import os
+import re
 
 from .. import display
 from ..runs import checkpoints
+from ..upstream.config import NOTHING
 from . import replay as replay_lib
 
 GB = 1e9
@@ -69,6 +71,37 @@ def random_only(config):
       f'This run is no longer than its random steps: steps is '
       f'{int(config.steps):,}, prefill {config.prefill:,}. All that it learns '
       f'are {config.pretrain} updates of pretraining.')
+
+
+def unlogged(config, spaces):
+  """Says which of --log_keys_* find nothing in the episodes.
+
+  Args:
+    config: upstream's Config with our keys.
+    spaces: dict of gymnasium spaces, of observations and actions.
+
+  Returns:
+    list of str, one line for each key; empty with upstream's defaults.
+  """
+  lines = []
+  for key in ('log_keys_sum', 'log_keys_mean', 'log_keys_max'):
+    # Alternatives are told apart where nothing else can be meant by a bar.
+    pattern = config[key]
+    parts = [pattern] if re.search(r'[][()\\]', pattern) else (
+        pattern.split('|'))
+    lost = [x for x in parts if x not in NOTHING and not any(
+        re.match(x, name) for name in spaces)]
+    if lost:
+      lines.append(
+          f'--{key} {"|".join(lost)} matches nothing in the episodes '
+          f'({", ".join(spaces)}), so nothing is logged of it.')
+  images = [k for k, v in spaces.items() if len(v.shape) == 3]
+  lost = [x for x in config.log_keys_video if x not in (*images, 'image')]
+  if lost:
+    lines.append(
+        f'--log_keys_video {" ".join(lost)} is none of the images '
+        f'({", ".join(images) or "there are none"}).')
+  return lines
 
 
 def forecast(config, step, seconds, gpus):

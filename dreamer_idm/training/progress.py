@@ -43,7 +43,7 @@ class Progress:
       step: int, env steps done before this process.
     """
     self._step = step
-    self._shown = time.time()
+    self._shown = time.monotonic()
     self._marks = collections.deque([(self._shown, step)])
 
   def note(self, text):
@@ -57,7 +57,7 @@ class Progress:
     """
     self._display.note(text)
     if not self._display.live:
-      self._shown = time.time()
+      self._shown = time.monotonic()
 
   def tick(self, step=None, doing=None, **fields):
     """Takes notice of progress; shows it if it is time.
@@ -72,7 +72,7 @@ class Progress:
     """
     self._fields.update(fields)
     self._step = self._step if step is None else step
-    now = time.time()
+    now = time.monotonic()
     if now - self._shown < self._period:
       return
     self._shown = now
@@ -100,10 +100,10 @@ class Progress:
     parts = [f'env step {self._step:,} of {self._total:,}']
     if doing:
       parts.append(doing)
-    elif self._step > before:
+    elif self._step > before and now > since:
       speed = (self._step - before) / (now - since)
-      parts.append(f'{speed:.1f} env steps/s')
-      left = (self._total - self._step) / speed
-      parts.append(f'{display.duration(left)} left')
+      left = max(0, self._total - self._step) / speed
+      parts += [
+          f'{speed:.1f} env steps/s', f'{display.duration(left)} left']
     return ' | '.join(parts + [
         f'{k.replace("_", " ")} {v:.0f}' for k, v in self._fields.items()])

@@ -67,7 +67,7 @@ class Restarted:
 
   def __init__(
       self, make, name, notes=None, longest=math.inf, patience=math.inf,
-      terminal=''):
+      terminal='', learned=True):
     """Starts the environment.
 
     Args:
@@ -78,6 +78,9 @@ class Restarted:
       longest: int, agent steps; an episode that is as long ends the training.
       patience: int, agent steps after which an episode is told of.
       terminal: str, told when an episode ends in a terminal state, once.
+      learned: bool, whether something would be lost if it were not restarted:
+        else it has to get through an episode before it is restarted after
+        something is raised.
     """
     self._make, self._name, self._notes = make, name, notes or Notes()
     self._longest, self._patience = longest, patience
@@ -87,12 +90,19 @@ class Restarted:
     self._in_a_row = 0
     self._length = 0  # Agent steps of the present episode.
     self._works = False  # Whether it has ever taken a step.
+    # Whether what it raises is more likely bad luck than a mistake.
+    self._proven = learned
     self._env = make(0)
     # Kept, for when there is no environment to ask.
     self.obs_space, self.act_space = self._env.obs_space, self._env.act_space
     self.notes, self.ignored = (
         environments.attribute(self._env, x) for x in ('notes', 'ignored'))
     self._obs: dict = {}
+
+  @property
+  def unlogged(self):
+    """Set of str, `log_<name>` that no info has had; Gymnasium's alone."""
+    return environments.attribute(self._env, 'unlogged')
 
   def reset(self):
     """Begins an episode.
@@ -151,7 +161,7 @@ class Restarted:
     self._works = True
     self._length += 1
     if obs['is_last']:
-      self._in_a_row = 0
+      self._in_a_row, self._proven = 0, True
       if obs['is_terminal'] and self._terminal:
         self._notes.once('terminal', self._terminal)
     elif self._length >= self._longest:
@@ -185,9 +195,11 @@ class Restarted:
       raise TrainingError(str(error)) if self._works else error
     words, trace = _described(error)
     self._notes.once('failed', trace)
-    if not self._works:
-      raise UsageError(
-          f'{self._name} failed at its first {doing}: {words}') from error
+    lost = isinstance(error, workers.WorkerLost)
+    if not self._works or not (self._proven or lost):
+      where = f'{doing} {self._length + 1} of its first episode' if (
+          self._works) else f'its first {doing}'
+      raise UsageError(f'{self._name} failed at {where}: {words}') from error
     while True:
       with contextlib.suppress(Exception):
         self._env.close()
@@ -228,7 +240,8 @@ def _described(error):
       type(error), error, frames or error.__traceback__))
 
 
-def make_envs(config, mode, count, seed, note=print, perturb=None):
+def make_envs(
+    config, mode, count, seed, note=print, perturb=None, learned=True):
   """Builds environments as `environments.make_envs`, each of them restarted.
 
   Args:
@@ -239,6 +252,7 @@ def make_envs(config, mode, count, seed, note=print, perturb=None):
       how many there were, lest it live through the same episodes again.
     note: function of str.
     perturb: None or dict, see `environments.make_env`.
+    learned: bool, see Restarted.
 
   Returns:
     list of Restarted.
@@ -269,5 +283,5 @@ def make_envs(config, mode, count, seed, note=print, perturb=None):
       Restarted(
           lambda starts, number=number: build(number, starts),
           f'environment {number} ({mode}) of {config.task}', notes,
-          terminal=terminal, **limits)
+          terminal=terminal, learned=learned, **limits)
       for number in range(count)]

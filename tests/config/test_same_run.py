@@ -82,6 +82,31 @@ def test_what_makes_no_other_run_may_change(path, line):
   assert not refusal(path, line) and not refusal(path, line, resumes=False)
 
 
+METHOD = '''
+from dreamer_idm.agent.declaration import Key, Method, Preset
+METHOD = Method(
+    keys={'scale': Key(0.1, 'weight')}, presets={'curious': Preset('Curious.')})
+def extensions(config):
+  return []
+'''
+
+
+def test_keys_of_ones_own_method_count_for_it_alone(tmp_path, monkeypatch):
+  (tmp_path / 'same_run_curious.py').write_text(METHOD)
+  monkeypatch.syspath_prepend(tmp_path)
+  own = 'cpu same_run_curious'
+  mine = '--agent same_run_curious --same_run_curious.scale 0.5'
+  config_lib.save(load(mine, own.split()[0]), tmp_path / 'a' / 'config.yaml')
+  changed = same_run.changes(
+      load('--agent same_run_curious', 'cpu'), tmp_path / 'a' / 'config.yaml')
+  assert changed == {'same_run_curious.scale': (0.5, 0.1)}
+  # A preset behind it may choose another method; its keys stay in the config.
+  other = load('--agent same_run_curious --agent idm', 'cpu')
+  assert 'same_run_curious.scale' in other.flat
+  config_lib.save(other, tmp_path / 'b' / 'config.yaml')
+  same_run.check(load('--agent idm', 'cpu'), tmp_path / 'b' / 'config.yaml')
+
+
 def test_all_keys_are_named(path):
   message = refusal(path, ' '.join([*CHANGED, *NEVER]))
   for line in [*CHANGED, *NEVER]:

@@ -1,13 +1,16 @@
 """No key of dreamerv2's is accepted and has no effect."""
 
+import inspect
 import pathlib
 import re
 
 import pytest
 from conftest import ROOT
 
+from dreamer_idm import upstream
 from dreamer_idm.config import load as config_lib
 from dreamer_idm.errors import UsageError
+from dreamer_idm.training import replay
 from dreamer_idm.upstream import path as upstream_path
 
 AGENT, EXPLORATION = 'dreamerv2/agent.py', 'dreamerv2/expl.py'
@@ -44,9 +47,38 @@ USED_BY = {
 }
 
 
+DEFAULTS = config_lib._flatten(
+    config_lib._read(config_lib.UPSTREAM)['defaults'], '')
+
+
 def test_every_key_has_a_use():
-  defaults = config_lib._read(config_lib.UPSTREAM)['defaults']
-  assert set(defaults) == set(USED_BY)
+  assert {x.partition('.')[0] for x in DEFAULTS} == set(USED_BY)
+
+
+@pytest.mark.parametrize('key', sorted(x for x in DEFAULTS if '.' in x))
+def test_every_key_of_a_section_is_an_argument_of_what_takes_it(key):
+  section, _, name = key.partition('.')
+  if section == 'loss_scales':  # By the names of losses.
+    assert name in ('kl', 'reward', 'discount', 'proprio')
+    return
+  common = upstream.common
+  of_section = {
+      'rssm': common.EnsembleRSSM, 'kl': common.EnsembleRSSM.kl_loss,
+      'replay': common.Replay, 'dataset': replay.SeededReplay.batches,
+      'encoder': common.Encoder, 'decoder': common.Decoder}
+  of_kind = {
+      'opt': common.Optimizer, 'norm': common.StreamNorm, 'head': common.MLP}
+  takes = [of_section.get(section) or of_kind.get(
+      section.rpartition('_')[2], common.MLP)]
+  if takes == [common.MLP]:  # Which hands the rest to its last layer.
+    takes.append(common.DistLayer)
+  assert any(name in inspect.signature(x).parameters for x in takes)
+
+
+def test_the_weight_of_a_loss_that_there_is_not_is_refused():
+  with pytest.raises(UsageError, match='has no effect: dmc_walker_walk has no'):
+    config_lib.load(['--loss_scales.proprio', '2'])
+  config_lib.load(['--loss_scales.proprio', '2', '--task', 'gym_Pendulum-v1'])
 
 
 @pytest.mark.parametrize('key', sorted(x for x in USED_BY if USED_BY[x]))

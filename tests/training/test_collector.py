@@ -66,12 +66,19 @@ def test_a_run_that_is_shorter_than_an_episode_is_one_line(collect):
 
 
 def test_a_broken_episode_is_none_of_the_prefill(collect, monkeypatch):
-  monkeypatch.setenv('LEDGER_FAULT', 'raise:20')
+  monkeypatch.setenv('LEDGER_FAULT', f'raise:{ledger.LENGTH + 20}')
   collector = collect(note=lambda text: None)
-  collector.prefill(30)
-  # 19 steps that are counted and dropped, and the first whole episode.
-  assert int(collector.step) == 19 + ledger.LENGTH
+  collector.prefill(2 * ledger.LENGTH)
+  # 19 steps that are counted and dropped, and the second whole episode.
+  assert int(collector.step) == 2 * ledger.LENGTH
   assert len(collector.replay.loaded) == 1
+
+
+def test_numbers_that_no_info_has_are_named_behind_the_first_episode(collect):
+  notes = []
+  collector = collect('--log_keys_max', 'log_tpyo', note=notes.append)
+  collector.prefill(tiny.STEPS)
+  assert len([x for x in notes if 'has log_tpyo, which --log' in x]) == 1
 
 
 def test_episodes_that_are_too_short_are_one_line(collect):

@@ -163,6 +163,27 @@ def test_the_learning_curve_is_redrawn_at_every_evaluation(training, tmp_path):
   assert len(set(drawn)) == 4
 
 
+def test_without_evaluations_the_best_goes_by_the_agents_own_episodes(
+    training, tmp_path):
+  flags = ['--eval_eps', '0', '--eval_every', '20']
+  first = training(*flags)
+
+  def interrupt():
+    raise KeyboardInterrupt
+  at_step(first, 95, interrupt)
+  with pytest.raises(KeyboardInterrupt):
+    first.run()
+  found = checkpoints.Checkpoints(tmp_path / 'checkpoints')
+  # Two episodes of the prefill and one of the agent have ended.
+  assert found.state()['best'] is None
+  first.close()
+  training(*flags).run()
+  rows = [x for x in metrics_file.read(tmp_path) if 'train_return' in x]
+  assert [x['step'] for x in rows] == [30, 60, 90]
+  assert found.state('best')['step'] == 100
+  assert found.state()['best'] == pytest.approx(rows[-1]['train_return'])
+
+
 def test_a_closed_pipe_saves_and_ends(tmp_path):
   run = faults.Run(tmp_path, 100_000)
   process = run.start()

@@ -52,6 +52,23 @@ def test_a_run_of_random_steps_alone_is_told(steps, told):
   assert bool(line) == told and ('prefill 500' in line) == told
 
 
+@pytest.mark.parametrize('flags, told', [
+    ([], ''),
+    (['--log_keys_sum', '^reward$|log_hit'], ''),
+    (['--log_keys_sum', 'log_hit|log_tpyo'], '--log_keys_sum log_tpyo matches'),
+    (['--log_keys_max', '^log_(a|b)$'], '--log_keys_max ^log_(a|b)$ matches'),
+    (['--log_keys_video', 'image', 'front'], ''),
+    (['--log_keys_video', 'rear'], '--log_keys_video rear is none of the')])
+def test_keys_to_log_that_nothing_has_are_named(flags, told):
+  spaces = {
+      'front': BOX(0, 255, (8, 8, 3), np.uint8), 'reward': BOX(-1, 1, ()),
+      'log_hit': BOX(0, 1, ()), 'action': BOX(-1, 1, (2,))}
+  lines = messages.unlogged(config(*flags), spaces)
+  assert len(lines) == bool(told) and ''.join(lines).startswith(told)
+  # Upstream's default names an image, which vector tasks do not have.
+  assert not messages.unlogged(config(), {'action': BOX(-1, 1, (2,))})
+
+
 def test_forecast_counts_the_updates_that_are_left():
   flags = ['--train_every', '5', '--train_steps', '2']
   line = messages.forecast(config(*flags), 500, 0.5, [])

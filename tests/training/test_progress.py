@@ -24,7 +24,7 @@ class Terminal(io.StringIO):
 
 def test_a_line_whenever_the_interval_is_over(monkeypatch):
   now = [1000.0]
-  monkeypatch.setattr(time, 'time', lambda: now[0])
+  monkeypatch.setattr(time, 'monotonic', lambda: now[0])
   stream = io.StringIO()
   shown = progress.Progress(50_000, interval=30, stream=stream)
   for second in range(120):
@@ -38,7 +38,7 @@ def test_a_line_whenever_the_interval_is_over(monkeypatch):
 
 def test_the_speed_is_that_of_the_last_interval(monkeypatch):
   now = [1000.0]
-  monkeypatch.setattr(time, 'time', lambda: now[0])
+  monkeypatch.setattr(time, 'monotonic', lambda: now[0])
   monkeypatch.setenv('TERM', 'xterm')
   stream = Terminal()
   shown = progress.Progress(50_000, interval=30, stream=stream)
@@ -68,6 +68,18 @@ def test_whoever_ticks_learns_that_nobody_reads(monkeypatch, terminal):
     stream.close()
 
 
+def test_the_time_left_is_never_negative(monkeypatch):
+  now = [1000.0]
+  monkeypatch.setattr(time, 'monotonic', lambda: now[0])
+  stream = io.StringIO()
+  shown = progress.Progress(100, interval=0, stream=stream)
+  for second, step in ((1, 90), (2, 110), (-5, 120), (-5, 130), (-4, 131)):
+    now[0] = 1000 + second
+    shown.tick(step)
+  lines = stream.getvalue().splitlines()
+  assert '| 0s left' in lines[1] and not any('| -' in x for x in lines)
+
+
 def test_nothing_runs_beside_it():
   before = threading.active_count()
   shown = progress.Progress(100, stream=Terminal())
@@ -79,7 +91,7 @@ def test_nothing_runs_beside_it():
 def test_a_live_line_on_a_terminal(monkeypatch):
   monkeypatch.setenv('TERM', 'xterm')
   now = [1000.0]
-  monkeypatch.setattr(time, 'time', lambda: now[0])
+  monkeypatch.setattr(time, 'monotonic', lambda: now[0])
   stream = Terminal()
   shown = progress.Progress(100, stream=stream)
   for step in (40, 50):

@@ -180,10 +180,10 @@ def own(tmp_path, monkeypatch):
   monkeypatch.setattr(Own, 'ends', None)
   notes = []
 
-  def begin(*flags, task='gym_Own-v0'):
+  def begin(*flags, task='gym_Own-v0', saved=None):
     return tiny.make_collector(
         tmp_path, '--task', task, '--prefill', '10', '--steps', '70', *flags,
-        note=notes.append), notes
+        saved=saved, note=notes.append), notes
   return begin
 
 
@@ -195,6 +195,32 @@ def test_a_mistake_at_the_very_first_call_is_not_tried_again(own, call, name):
       UsageError, match=f"failed at its first {name}: KeyError: 'joint'"):
     drive(collector, 30)
   assert collector.restarts == 0
+  trace = '\n'.join(notes)
+  assert trace.count('Traceback') == 1 and "{}['joint']" in trace
+
+
+class Buggy(Own):
+  """As somebody's own environment with a mistake in its third step."""
+
+  def step(self, action):
+    if self.now == 2:
+      {}['joint']
+    return super().step(action)
+
+
+gymnasium.register('Buggy-v0', Buggy, max_episode_steps=20)
+
+
+@pytest.mark.parametrize('resumed', [False, True])
+def test_a_mistake_in_the_first_episode_is_tried_again_in_a_resumed_run_alone(
+    own, resumed):
+  saved = {'episodes': [], 'loaded': []} if resumed else None
+  collector, notes = own(task='gym_Buggy-v0', saved=saved)
+  with pytest.raises(TrainingError if resumed else UsageError, match=(
+      "failed 4 times .*KeyError: 'joint'" if resumed else
+      "failed at step 3 of its first episode: KeyError: 'joint'")):
+    drive(collector, 30)
+  assert collector.restarts == (restarts.LIMIT if resumed else 0)
   trace = '\n'.join(notes)
   assert trace.count('Traceback') == 1 and "{}['joint']" in trace
 
