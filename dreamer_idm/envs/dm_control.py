@@ -17,9 +17,9 @@ from ..patches import mujoco_gl
 from ..upstream import envs as upstream_envs
 from . import observations
 
-# In a process of its own, since importing dm_control settles its rendering
+# In a process of its own, since importing dm_control fixes its rendering
 # backend. Upstream splits names at the first underscore and knows one domain
-# of several words, ball_in_cup, which leaves out point_mass and humanoid_CMU.
+# of several words, ball_in_cup, which excludes point_mass and humanoid_CMU.
 _LIST_TASKS = """
 import inspect
 from dm_control import manipulation, suite
@@ -39,14 +39,7 @@ for name, function in inspect.getmembers(rodents, inspect.isfunction):
 
 @functools.lru_cache(None)
 def tasks():
-  """Lists the tasks that upstream's names can name.
-
-  Returns:
-    list of str, `dmc_<domain>_<task>`.
-
-  Raises:
-    RuntimeError: if dm_control cannot be imported.
-  """
+  """Lists the tasks that upstream's names can name: dmc_<domain>_<task>."""
   listing = subprocess.run(
       [sys.executable, '-c', _LIST_TASKS],
       env={**os.environ, 'MUJOCO_GL': 'disabled'}, stdin=subprocess.DEVNULL,
@@ -59,18 +52,7 @@ def tasks():
 def make(task, action_repeat, render_size, camera, seed, images, shadows):
   """Builds an environment in upstream's interface.
 
-  Args:
-    task: str, `dmc_<domain>_<task>`.
-    action_repeat: int >= 1.
-    render_size: pair of ints, height and width.
-    camera: int, -1 for upstream's choice.
-    seed: int, for the task's initial states.
-    images: bool, whether to render.
-    shadows: bool, whether the tasks of the suite render shadows and
-      reflections.
-
-  Returns:
-    upstream's wrapped environment, with a `close` method.
+  Args are those of `environments.make_env`, without what wraps it.
 
   Raises:
     UsageError: if upstream cannot handle the task's observations.
@@ -103,19 +85,14 @@ def make(task, action_repeat, render_size, camera, seed, images, shadows):
 class DMControl(upstream_envs.DMC):
   """Upstream's DMC, with observations in the form that the agent takes.
 
-  Upstream's encoder passes over what is no vector and no image: the height of
-  a walker, a humanoid, a quadruped or a fish are scalars.
+  Upstream's encoder reads no scalars, such as the height of a walker.
   """
 
   def prepare(self, task, images):
-    """Settles how observations are converted.
+    """Settles how the task's observations are converted.
 
-    Args:
-      task: str, its name in messages.
-      images: bool, whether frames are rendered; without, there is no `image`.
-
-    Raises:
-      NotImplementedError: if upstream does not know a dtype.
+    Without `images` there is no `image`. Raises NotImplementedError if
+    upstream does not know a dtype.
     """
     spaces = super().obs_space
     self._flags = {k: spaces.pop(k) for k in observations.FLAGS}
@@ -123,7 +100,7 @@ class DMControl(upstream_envs.DMC):
       del spaces['image']
     self._observations = observations.Observations(
         gymnasium.spaces.Dict(spaces), self._size, task)
-    # Shapes such as [1, n] are dm_control's way, and nobody's mistake.
+    # Shapes such as [1, n] are usual in dm_control: not worth a note.
     self.notes, self.ignored = [], self._observations.ignored
 
   @property
@@ -154,8 +131,8 @@ class DMControl(upstream_envs.DMC):
 
 
 def _render(physics, cameras, flags, height, width, camera_id):
-  # As `physics.render`, which makes a camera for every image: a third of the
-  # time of a small one.
+  # As `physics.render`, which makes a new camera for every image: a third of
+  # the time of a small one.
   from dm_control.mujoco import engine
   which = height, width, camera_id
   if which not in cameras:

@@ -47,45 +47,31 @@ def check_task(task):
 def renders(config):
   """Whether frames are rendered: only if an agent reads or predicts them.
 
-  Args:
-    config: upstream's Config.
-
-  Returns:
-    bool. Always True of DMControl's tasks whose observations are images
-    themselves.
+  Always for tasks of dm_control whose observations are images themselves.
   """
   return config.task.startswith(('dmc_manip_', 'dmc_locom_')) or any(
       re.match(x.cnn_keys, 'image') for x in (config.encoder, config.decoder))
 
 
 def reads_images(config, obs_space):
-  """Whether the agent's encoder takes images, of whatever name.
-
-  Args:
-    config: upstream's Config.
-    obs_space: dict of gymnasium spaces.
-
-  Returns:
-    bool.
-  """
+  """Whether the agent's encoder takes images, of whatever name."""
   return any(
-      len(v.shape) == 3 and re.match(config.encoder.cnn_keys, k)
+      len(v.shape) == 3 and _reads(config.encoder, k, v)
       for k, v in obs_space.items())
 
 
 def check_observations(config, env):
-  """Checks that the agent's encoder and decoder find something.
+  """Checks that the agent's encoder and decoder find observations.
 
-  A decoder whose patterns match nothing is left out on purpose, unless the
-  world model is to learn from it.
+  A decoder that learns nothing may find none.
 
   Args:
     config: upstream's Config.
     env: environment of `make_envs`.
 
   Returns:
-    list of str, lines that tell what the agent reads and what it does not,
-    and what else is worth knowing of the environment.
+    list of str, lines about what the agent reads, what it ignores, and what
+    is converted.
 
   Raises:
     UsageError: if one of them finds nothing; names the observations.
@@ -108,8 +94,7 @@ def check_observations(config, env):
       f'{names[k]} (--encoder.{"cnn" if len(v.shape) == 3 else "mlp"}_keys '
       'does not match)' for k, v in spaces.items()
       if not _reads(config.encoder, k, v)]
-  ignored += [
-      f'{k} ({v})' for k, v in attribute(env, 'ignored').items()]
+  ignored += [f'{k} ({v})' for k, v in attribute(env, 'ignored').items()]
   line = f'The agent reads {", ".join(read)}'
   line += f'; it ignores {", ".join(ignored)}.' if ignored else '.'
   lines = [line, *attribute(env, 'notes')]
@@ -135,15 +120,7 @@ def _advice(part, spaces):
 
 
 def attribute(env, name):
-  """Reads an attribute of an environment, wherever it lives.
-
-  Args:
-    env: environment of `make_envs`.
-    name: str.
-
-  Returns:
-    its value.
-  """
+  """Reads an attribute of an environment, which may live in a worker."""
   if isinstance(env, workers.Worker):
     return env.access(name)()
   return getattr(env, name)
@@ -161,16 +138,14 @@ def make_env(
     camera: int, -1 for upstream's choice; dm_control's tasks alone.
     time_limit: int, agent steps per episode at most; 0 for the task's limit.
     seed: int, for the task's initial states and the perturbation.
-    perturb: dict with `kind`, `strength`, `per` and `fill`, see
-      `perturbations.Perturbed`; None for observations as they are.
+    perturb: None or dict, arguments of `perturbations.Perturbed`.
     images: bool, whether to render.
     shadows: bool, whether the tasks of dm_control's suite render shadows and
-      reflections, which take two thirds of the time without a GPU.
-    logged: collection of str, numbers of Gymnasium's infos that become
-      observations, see `gymnasium_env.GymnasiumEnv`.
+      reflections: two thirds of the time without a GPU.
+    logged: see `gymnasium_env.GymnasiumEnv`.
 
   Returns:
-    Upstream's wrapped environment, with a `close` method.
+    upstream's wrapped environment, with a `close` method.
 
   Raises:
     UsageError: if the task's observations or actions cannot be used.
@@ -190,7 +165,7 @@ def make_env(
 def make_envs(config, mode, count, seed, perturb=None):
   """Builds the environments of a training or an evaluation.
 
-  Where it is not safe to render in this process (`rendering`), they live in
+  Where rendering in this process is not safe (`rendering`), they live in
   processes of their own, whatever `config.envs_parallel` says.
 
   Args:
@@ -198,7 +173,7 @@ def make_envs(config, mode, count, seed, perturb=None):
     mode: str, `train` or `eval`; their seeds differ.
     count: int, number of environments; their seeds differ.
     seed: int, the run's seed.
-    perturb: None or dict, see `make_env`; only outside of training.
+    perturb: None or dict, see `make_env`; in evaluation alone.
 
   Returns:
     list of `count` environments, to be closed by their `close`.

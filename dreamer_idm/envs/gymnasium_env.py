@@ -16,6 +16,7 @@ import numpy as np
 
 from ..errors import UsageError
 from ..upstream import envs as upstream_envs
+from . import images
 from . import observations
 
 FLAGS = ('terminated', 'truncated')
@@ -28,10 +29,10 @@ _OLD_API = (
 
 
 class GymnasiumEnv:
-  """A gymnasium.Env as upstream's wrappers are: dicts in, dicts out.
+  """A gymnasium.Env in upstream's interface: dicts in, dicts out.
 
-  What the environment returns is held against its own spaces at every step:
-  what can safely be converted is, anything else is one line.
+  What the environment returns is checked against its own spaces at every
+  step: what can safely be converted is, anything else is a UsageError.
   """
 
   def __init__(
@@ -42,11 +43,11 @@ class GymnasiumEnv:
       env: gymnasium.Env with a flat Box of actions.
       source: str, its name in messages.
       action_repeat: int >= 1, steps per action; their rewards are added.
-      size: pair of ints, height and width that images are brought to.
+      size: pair of ints, height and width to which images are resized.
       seed: int, for the first reset; later ones continue from there.
       renders: bool, whether to render a frame for each observation, `image`.
-      logged: collection of str `log_<name>`: numbers of `info` that are put
-        among the observations under this name, 0 where an info lacks them.
+      logged: collection of str `log_<name>`: numbers of `info` that become
+        observations of this name, 0 where an info lacks them.
 
     Raises:
       UsageError: if its actions or observations cannot be used.
@@ -99,10 +100,7 @@ class GymnasiumEnv:
     return math.ceil(steps / self._repeat) if steps else None
 
   def reset(self):
-    """Begins an episode.
-
-    Returns:
-      dict, the observation.
+    """Begins an episode; returns its observation, a dict.
 
     Raises:
       UsageError: if it is not what the spaces say.
@@ -110,17 +108,16 @@ class GymnasiumEnv:
     answer = self._call('reset', seed=self._seed)
     if not isinstance(answer, tuple) or len(answer) != 2 or not isinstance(
         answer[1], dict):
-      raise UsageError(f'{self._source}: reset returned no (observation, '
-                       f'info). {_OLD_API}')
+      raise UsageError(
+          f'{self._source}: reset returned no (observation, info). {_OLD_API}')
     self._seed = None
     return self._answer('reset', *answer, 0.0, False, False)
 
   def step(self, action):
-    """Repeats an action until it is enough or the episode ends.
+    """Repeats an action, at most until the episode ends.
 
     Args:
-      action: dict with the float array `action` [A], in the bounds of
-        `act_space` but for rounding.
+      action: dict with the float array `action` [A].
 
     Returns:
       dict, the last observation, with the sum of the rewards. `is_terminal`
@@ -173,7 +170,7 @@ class GymnasiumEnv:
   def _answer(self, where, obs, info, reward, last, terminal):
     obs = self._observations.convert(obs, where)
     if self._renders:
-      obs['image'] = observations.frame(
+      obs['image'] = images.frame(
           self._env.render(), self._size, self._source)
     for name in self._logged:
       known = next((x for x in (name, name[len('log_'):]) if x in info), '')
@@ -194,8 +191,7 @@ class GymnasiumEnv:
 def _described(value):
   if isinstance(value, tuple):
     return f'{len(value)} values'
-  text = f'{type(value).__name__} {value!r}'
-  return ' '.join(text.split())[:60]
+  return f'{type(value).__name__} {images.shortly(value)}'
 
 
 def _is_ours(error):
@@ -205,40 +201,31 @@ def _is_ours(error):
 
 
 def check(name):
-  """Checks that an environment is registered, importing its module.
-
-  Args:
-    name: str, Gymnasium's id, `[module:]Name-v0`.
-
-  Raises:
-    UsageError: if it is not, or its module cannot be imported.
-  """
+  """Raises UsageError if an id, `[module:]Name-v0`, cannot be made."""
   _make(name).close()
 
 
-def make(name, action_repeat, render_size, seed, images, logged=()):
-  """Builds an environment in upstream's interface.
+def make(name, action_repeat, render_size, seed, rendered, logged=()):
+  """Builds an environment in upstream's interface, which acts in [-1, 1].
 
   Args:
     name: str, Gymnasium's id.
     action_repeat: int >= 1.
-    render_size: pair of ints, height and width that images are brought to.
+    render_size: pair of ints, height and width to which images are resized.
     seed: int.
-    images: bool, whether frames are rendered where the observations have
-      none.
+    rendered: bool, whether `image` is rendered if the observations have none.
     logged: see `GymnasiumEnv`.
 
   Returns:
-    upstream's wrapped environment, which acts in [-1, 1]. Rendered frames are
-    `image`; for other names see `observations.Observations`.
+    upstream's wrapped environment.
 
   Raises:
     UsageError: if it does not exist, or its actions or observations cannot
       be used.
   """
   env = _make(name)
-  renders = images and not observations.has_image(env.observation_space)
-  if renders:
+  rendered = rendered and not observations.has_image(env.observation_space)
+  if rendered:
     modes = env.metadata.get('render_modes') or []
     env.close()
     if 'rgb_array' not in modes:
@@ -249,15 +236,15 @@ def make(name, action_repeat, render_size, seed, images, logged=()):
     env = _make(name, render_mode='rgb_array')
   env.action_space.seed(seed)
   return upstream_envs.NormalizeAction(GymnasiumEnv(
-      env, f'gym_{name}', action_repeat, render_size, seed, renders, logged))
+      env, f'gym_{name}', action_repeat, render_size, seed, rendered, logged))
 
 
 def _make(name, **kwargs):
   module, colon, _ = name.rpartition(':')
   if colon and not re.fullmatch(r'\w+(\.\w+)*', module):
     raise UsageError(
-        f'gym_{name} cannot be made: {module!r} is no module that Python could '
-        'import (module:id is expected)')
+        f'gym_{name} cannot be made: {module!r} is not a module that Python '
+        'could import (module:id is expected)')
   # Modules beside the user count, whatever program was started.
   here = os.getcwd()
   if not {'', here} & set(sys.path):

@@ -18,8 +18,8 @@ def main(system_packages='yes'):
   """Checks rendering; as root on Debian, installs what is missing.
 
   Args:
-    system_packages: str, `yes`: install them; `no`: install nothing and only
-      say what is missing; `installed`: install nothing, it has been done.
+    system_packages: str, `yes` installs; `no` says what is missing;
+      `installed` does neither, it has been tried.
 
   Returns:
     int exit code: 0 if environments can render, or with `no`; else 2.

@@ -1,9 +1,8 @@
-"""What happens to observations at test time only: rotation and its kin.
+"""Perturbations of observations, in evaluation alone.
 
 The paper rotates every frame by an angle from U(-5, 5) degrees. The others
 are what a robot meets: a camera that was knocked, light, noise, dirt on the
-lens; for vectors a noisy, miscalibrated or dead sensor. Only evaluation
-environments are wrapped; training never sees such an observation.
+lens; for vectors a noisy, miscalibrated or dead sensor.
 """
 
 import collections
@@ -14,7 +13,7 @@ import scipy.ndimage
 
 from ..errors import UsageError
 
-# How pixels are filled that come from outside of the image, in SciPy's words.
+# What comes in at the edges, in SciPy's words.
 FILL = {'zero': 'constant', 'nearest': 'nearest'}
 PER = ('frame', 'episode')
 
@@ -29,14 +28,14 @@ def rotate(image, angle, fill='zero'):
 
   Args:
     image: uint8 [H, W, C].
-    angle: float, degrees, counter-clockwise as the image is looked at.
+    angle: float, degrees, counter-clockwise for the viewer.
     fill: str, what comes in at the corners: 'zero', or the 'nearest' pixel.
 
   Returns:
     uint8 [H, W, C]; the image itself if the angle is 0.
 
   Raises:
-    ValueError: if it is no such image.
+    ValueError: if the image is not one.
   """
   if image.dtype != np.uint8 or image.ndim != 3:
     raise ValueError(
@@ -148,14 +147,15 @@ def check(kind, strength=None, per=None, fill='zero'):
   Args:
     kind: str, a key of `KINDS`.
     strength: float, in the kind's unit; None for its default.
-    per: str, 'frame' or 'episode'; None for the kind's default.
+    per: str, whether random numbers are drawn for each 'frame' or for each
+      'episode'; None for the kind's default.
     fill: str, what comes in at the edges, 'zero' or 'nearest'.
 
   Returns:
     dict of these four, complete.
 
   Raises:
-    UsageError: if one of them cannot be.
+    UsageError: if one of them is not valid.
   """
   if kind not in KINDS:
     raise UsageError(
@@ -178,14 +178,7 @@ def check(kind, strength=None, per=None, fill='zero'):
 
 
 def kinds_for(obs_space):
-  """Lists the perturbations that change something.
-
-  Args:
-    obs_space: dict of gymnasium spaces.
-
-  Returns:
-    list of str, keys of `KINDS`.
-  """
+  """The keys of `KINDS` that change something in a dict of spaces."""
   of = {
       'image': any(_is_image(x) for x in obs_space.values()),
       'vector': any(_is_vector(k, x) for k, x in obs_space.items())}
@@ -196,8 +189,7 @@ class Perturbed:
   """Environment whose observations are all perturbed, the first one too.
 
   All images of one frame are changed alike, and all numbers of the sensors
-  are taken together as one vector. Spaces and everything else are the inner
-  environment's.
+  are taken together as one vector. All else is the inner environment's.
   """
 
   def __init__(self, env, kind, strength=None, per=None, fill='zero', seed=0):
@@ -205,11 +197,10 @@ class Perturbed:
 
     Args:
       env: environment with upstream's interface.
-      kind: str, see `check`.
-      strength: float, see `check`; at 0 nothing changes.
-      per: str, whether random numbers are drawn anew for each 'frame' or for
-        each 'episode'.
-      fill: str, see `check`.
+      kind: str, see `check`, like the next three.
+      strength: float; at 0 nothing changes.
+      per: str, when random numbers are drawn.
+      fill: str.
       seed: int or sequence of ints, for the perturbation alone.
 
     Raises:
@@ -226,23 +217,12 @@ class Perturbed:
     return getattr(self._env, name)
 
   def reset(self):
-    """Begins an episode.
-
-    Returns:
-      dict, the inner environment's observation, perturbed.
-    """
+    """Begins an episode; returns its observation, a dict, perturbed."""
     self._draw = None
     return self._perturbed(self._env.reset())
 
   def step(self, action):
-    """Takes an action.
-
-    Args:
-      action: dict, as the inner environment takes it.
-
-    Returns:
-      dict, the inner environment's observation, perturbed.
-    """
+    """Takes an action, a dict; returns the observation, perturbed."""
     return self._perturbed(self._env.step(action))
 
   def _perturbed(self, obs):

@@ -28,15 +28,13 @@ mujoco.Physics.from_xml_string('<mujoco/>').render(8, 8)
 
 
 def choose_backend(required=True):
-  """Settles the rendering backend and puts it into `MUJOCO_GL`.
+  """Chooses the rendering backend and puts it into `MUJOCO_GL`.
 
   The user's `MUJOCO_GL` is only checked. Without one, the first backend that
-  renders a frame is taken: EGL or OSMesa on Linux, glfw elsewhere. Takes a
-  third of a second the first time.
+  renders a frame is taken: EGL or OSMesa on Linux, glfw elsewhere.
 
   Args:
-    required: bool; if not, `MUJOCO_GL` becomes `disabled` where nothing
-      renders.
+    required: bool; if False, nothing that renders means `disabled`.
 
   Returns:
     str, the value of `MUJOCO_GL`.
@@ -69,7 +67,7 @@ def choose_backend(required=True):
 
 
 def _unset(reasons):
-  # What to do if one of the variables of the OpenGL libraries is to blame.
+  # What to do if variables of the OpenGL libraries are the reason.
   found = [
       f'unset {x}, which is {os.environ[x]!r}'
       for x in ('PYOPENGL_PLATFORM', 'MUJOCO_EGL_DEVICE_ID')

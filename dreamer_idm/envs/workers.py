@@ -20,16 +20,15 @@ class WorkerLost(RuntimeError):
 class Worker(upstream_envs.Async):
   """Upstream's Async, which ends when either side of it does.
 
-  Upstream waits forever for a process that died at its start, leaves a
-  process behind that outlives its parent, and a thread that keeps the
-  program from ending.
+  Upstream waits forever for a process that died at its start, and leaves
+  processes that outlive their parent and threads that keep it from ending.
   """
 
   patience = 5  # Seconds for a process to end by itself.
   timeout = 600  # Seconds for an answer; a process that takes longer hangs.
 
   def __init__(self, constructor, strategy):
-    """Starts the worker and waits until its environment stands.
+    """Starts the worker and waits until its environment is built.
 
     Args:
       constructor: function without arguments, returns an environment.
@@ -49,14 +48,7 @@ class Worker(upstream_envs.Async):
     return {k: getattr(self, k) for k in ('_pickled_ctor', '_strategy')}
 
   def reset(self, blocking=True):
-    """Begins an episode; blocks, because upstream's Driver wants it so.
-
-    Args:
-      blocking: bool, whether to wait for the observation.
-
-    Returns:
-      dict, the observation; if not blocking, a function that returns it.
-    """
+    """Begins an episode; blocks by default, as upstream's Driver needs it."""
     return super().reset(blocking)
 
   def close(self):
@@ -73,28 +65,12 @@ class Worker(upstream_envs.Async):
     self._conn.close()
 
   def access(self, name):
-    """Asks for an attribute of the environment.
-
-    Args:
-      name: str.
-
-    Returns:
-      function without arguments that waits for the value.
-    """
+    """Returns a function that waits for an attribute of the environment."""
     with self._death_told():
       return super().access(name)
 
   def call(self, name, *args, **kwargs):
-    """Calls a method of the environment.
-
-    Args:
-      name: str.
-      *args: passed on.
-      **kwargs: passed on.
-
-    Returns:
-      function without arguments that waits for the result.
-    """
+    """Returns a function that waits for a call of the environment's method."""
     with self._death_told():
       return super().call(name, *args, **kwargs)
 

@@ -17,7 +17,7 @@ from dreamer_idm import upstream
 from dreamer_idm.agent import build
 from dreamer_idm.config import load as config_lib
 from dreamer_idm.envs import environments
-from dreamer_idm.envs import observations
+from dreamer_idm.envs import images
 from dreamer_idm.evaluation import rollout
 from dreamer_idm.runs import checkpoints
 from dreamer_idm.training import collector as collector_lib
@@ -237,7 +237,7 @@ def test_a_small_target_is_in_the_image_of_the_agent():
       frames = []
       for alpha in (1, 0):
         model.geom('target').rgba[3] = alpha
-        frames.append(observations.frame(
+        frames.append(images.frame(
             inner.render(), (32, 32), 'x').astype(int))
       seen.append(np.abs(frames[0] - frames[1]).max())
   finally:
