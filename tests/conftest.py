@@ -168,7 +168,7 @@ def part(agent, kind):
   return found
 
 
-def run_script(path, text, timeout=180, **environ):
+def run_script(path, text, timeout=900, **environ):
   """Runs a program of its own, with the project importable.
 
   Args:

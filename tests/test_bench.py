@@ -62,5 +62,5 @@ def test_the_others(tmp_path, name, argv, words):
 def test_an_error_in_a_process_is_shown(tmp_path):
   done = subprocess.run(
       [sys.executable, ROOT / 'bench' / 'update.py', '--methods', 'nonsense',
-       'vanilla'], capture_output=True, text=True, timeout=300, check=False)
+       'vanilla'], capture_output=True, text=True, timeout=900, check=False)
   assert done.returncode == 1 and "preset 'nonsense'" in done.stderr

@@ -79,7 +79,7 @@ def test_modules_in_the_working_directory_count(tmp_path):
          'from dreamer_idm.__main__ import script; script()',
          'train', '--agent', agent, '--threads', '-1'],
         cwd=tmp_path, env={**os.environ, 'PYTHONPATH': str(ROOT)},
-        capture_output=True, text=True, timeout=60)
+        capture_output=True, text=True, timeout=900)
     assert done.returncode == 2 and words in done.stderr, done.stderr
 
 
@@ -89,7 +89,7 @@ def call(folder, *argv, before=''):
        'from dreamer_idm.__main__ import main; sys.exit(main(sys.argv[1:]))',
        *map(str, argv)],
       cwd=folder, env={**os.environ, 'PYTHONPATH': str(ROOT)},
-      capture_output=True, text=True, timeout=120)
+      capture_output=True, text=True, timeout=900)
 
 
 @pytest.mark.parametrize('name, text', [

@@ -25,7 +25,7 @@ def _run(command, folder, **environ):
   env = {k: v for k, v in os.environ.items() if k not in unset}
   done = subprocess.run(
       list(map(str, command)), cwd=folder, text=True, capture_output=True,
-      timeout=600, check=False, env={
+      timeout=900, check=False, env={
           **env, 'CUDA_VISIBLE_DEVICES': '', 'TF_CPP_MIN_LOG_LEVEL': '3',
           **environ})
   assert not done.returncode, done.stderr

@@ -85,7 +85,7 @@ def processes(logdir):
   return found
 
 
-def wait_for(condition, seconds=300):
+def wait_for(condition, seconds=900):
   """Waits until something has happened; `seconds` are for what never does."""
   until = time.time() + seconds
   while not condition():

@@ -46,7 +46,7 @@ def test_trials_save_and_end_when_this_does(tmp_path, number, words):
       process.kill()
     else:  # To the whole group, as a terminal does it.
       os.killpg(process.pid, getattr(signal, number))
-    out, err = process.communicate(timeout=300)
+    out, err = process.communicate(timeout=900)
   finally:
     process.kill()
   ab_runs.wait_for(lambda: not any(map(ab_runs.processes, folders)))
@@ -72,7 +72,7 @@ def test_a_second_interrupt_kills_what_does_not_end(tmp_path):
     for name in ('metrics.jsonl', 'asked'):
       ab_runs.wait_for((folder / name).exists)
       os.killpg(process.pid, signal.SIGINT)
-    out, err = process.communicate(timeout=300)
+    out, err = process.communicate(timeout=900)
   finally:
     process.kill()
   assert process.returncode == 130 and err == ''
@@ -90,7 +90,7 @@ def test_trials_save_when_whoever_reads_is_gone(tmp_path):
     process.stdout.close()
     os.killpg(process.pid, signal.SIGINT)
     err = process.stderr.read()
-    assert process.wait(300) == 130
+    assert process.wait(900) == 130
   finally:
     process.kill()
   assert err == ''

@@ -58,7 +58,7 @@ def test_nothing_that_a_trial_started_outlasts_it(
   ab_runs.wait_for((tmp_path / 'child').exists)
   if number:
     asked.append(number)
-  thread.join(300)
+  thread.join(900)
   assert results == [(code, '')]
   ab_runs.wait_for(lambda: not ab_runs.processes(tmp_path))
 
@@ -73,7 +73,7 @@ def test_a_group_is_signalled_before_its_leader_is_reaped(
     killpg(group, number)
   monkeypatch.setattr(os, 'killpg', look)
   thread, _, results = start(tmp_path, 'pass')
-  thread.join(300)
+  thread.join(900)
   assert results == [(0, '')] and states == [psutil.STATUS_ZOMBIE]
 
 

@@ -46,5 +46,5 @@ print('ok')
 
 def test_two_replicas_train_one_agent(tmp_path):
   done = run_script(
-      tmp_path, SCRIPT.format(tests=str(ROOT / 'tests')), timeout=300)
+      tmp_path, SCRIPT.format(tests=str(ROOT / 'tests')), timeout=900)
   assert done.stdout.splitlines()[-1:] == ['ok'], done.stderr[-2000:]

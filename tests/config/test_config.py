@@ -38,7 +38,7 @@ def run(*args, code=None):
   command = ['-c', code] if code else ['run.py', *args]
   return subprocess.run(
       [sys.executable, *command], cwd=ROOT, capture_output=True, text=True,
-      timeout=60)
+      timeout=900)
 
 
 # docs/differences.md, "From Dreamer v1", row by row.

@@ -18,6 +18,6 @@ def test_the_page_s_program_runs(trained_run, tmp_path):
   program = f'import sys; sys.path.insert(0, {str(ROOT)!r})\n' + ''.join(blocks)
   done = subprocess.run(
       [sys.executable, '-c', program], cwd=tmp_path, capture_output=True,
-      text=True, timeout=600)
+      text=True, timeout=900)
   assert done.returncode == 0, done.stderr
   assert re.search(r'^280 \[\d+\.\d*\]$', done.stdout, re.M), done.stdout

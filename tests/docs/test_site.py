@@ -15,7 +15,7 @@ def site(tmp_path_factory):
   folder = tmp_path_factory.mktemp('site')
   done = subprocess.run(
       [sys.executable, '-m', 'mkdocs', 'build', '--strict', '-d', folder],
-      cwd=ROOT, capture_output=True, text=True, timeout=300)
+      cwd=ROOT, capture_output=True, text=True, timeout=900)
   assert done.returncode == 0, done.stderr
   return folder
 

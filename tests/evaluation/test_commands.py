@@ -21,7 +21,7 @@ from dreamer_idm.runs import plots
 
 def python(*argv):
   return subprocess.run(
-      [sys.executable, *argv], capture_output=True, text=True, timeout=600,
+      [sys.executable, *argv], capture_output=True, text=True, timeout=900,
       check=False, cwd=ROOT)
 
 

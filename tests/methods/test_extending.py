@@ -32,7 +32,7 @@ def clone(tmp_path_factory):
 def call(folder, *args):
   return subprocess.run(
       [sys.executable, *args], cwd=folder, capture_output=True, text=True,
-      timeout=300)
+      timeout=900)
 
 
 def test_the_page_s_example_trains_and_is_explained(clone):

@@ -191,7 +191,7 @@ def test_a_closed_pipe_saves_and_ends(tmp_path):
     if line.startswith('Env step 100:'):
       break
   process.stdout.close()
-  assert process.wait(timeout=300) == 130
+  assert process.wait(timeout=900) == 130
   assert checkpoints.Checkpoints(run.logdir / 'checkpoints').step() > 100
 
 
@@ -202,7 +202,7 @@ def test_a_pipe_closed_before_the_start_ends_likewise(tmp_path):
   (episodes / '20260101T000000-0-100.npz').write_bytes(b'foreign')
   process = run.start()
   process.stdout.close()  # Nobody reads of the file that is set aside.
-  assert process.wait(timeout=300) == 130
+  assert process.wait(timeout=900) == 130
   assert not (run.logdir / 'checkpoints').exists()
 
 

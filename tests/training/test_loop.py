@@ -36,7 +36,7 @@ def command(logdir, *flags):
 
 def run(logdir, *flags):
   return subprocess.run(
-      command(logdir, *flags), capture_output=True, text=True, timeout=600,
+      command(logdir, *flags), capture_output=True, text=True, timeout=900,
       check=False)
 
 
@@ -193,7 +193,7 @@ def test_interrupted_run_saves_and_resumes_where_it_was(tmp_path):
       assert process.poll() is None
       time.sleep(0.2)
     process.send_signal(signal.SIGUSR1)  # As Slurm does.
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=900)
   finally:
     process.kill()
   assert process.returncode == 130, err
