@@ -61,6 +61,7 @@ def collect(found, runs, comparisons, studies):
 
 
 def _few_seeds(runs):
+  """Names the cells with FEW_SEEDS or less, in a list of one str or none."""
   cells = {
       (t, m): len(scores.select(runs, t, m))
       for t in scores.tasks(runs) for m in scores.methods(runs)}

@@ -18,17 +18,7 @@ class Comparison:
   """A method against the baseline, at one task or over all of them.
 
   Attributes:
-    method: str.
-    baseline: str.
-    condition: `clean` or `rotated`.
-    task: str, or `all tasks`.
-    steps: list of int, the environment step of each task's scores.
-    ours: list of dicts of seed -> score, one per task, the method's.
-    theirs: list of dicts, the baseline's.
-    notes: list of str, what the reader must know.
-    mean: float, the method's mean over runs, then over tasks.
-    baseline_mean: float, the same of the baseline.
-    difference: float, the difference of these.
+    mean, baseline_mean, difference: float, means over runs, then over tasks.
     interval: (float, float), 95%, or None if an arm has a single run in a
       task or no run differs from the others of its arm.
     smallest: float, the smallest difference that could have been shown (with
@@ -44,12 +34,12 @@ class Comparison:
 
   method: str
   baseline: str
-  condition: str
-  task: str
-  steps: list
-  ours: list
-  theirs: list
-  notes: list
+  condition: str  # `clean` or `rotated`.
+  task: str  # Or `all tasks`.
+  steps: list[int]  # The environment step of each task's scores.
+  ours: list[dict]  # Seed -> score of the method, for each task.
+  theirs: list[dict]  # The baseline's.
+  notes: list[str]  # What the reader must know.
 
   def __post_init__(self):
     ours, theirs = ([
@@ -93,11 +83,7 @@ class Comparison:
         self.interval[0] > 0 or self.interval[1] < 0)
 
   def sentence(self):
-    """Says the result in one sentence.
-
-    Returns:
-      str; nothing is called a difference unless the interval excludes 0.
-    """
+    """Says the result; no difference unless the interval excludes 0."""
     ours, theirs = self.counts
     start = (
         f'{self.method} against {self.baseline}, {self.task}, '
@@ -125,7 +111,7 @@ class Comparison:
 
 
 def _correlation(ours, theirs):
-  # Of the deviations from the arm's mean in the task.
+  """Correlates deviations from the arm's mean in the task; see Comparison."""
   pairs: list = [[], []]
   for x, y in zip(ours, theirs):
     both = sorted({*x} & {*y})
@@ -174,7 +160,7 @@ def compare(runs, method, condition, baseline=BASELINE):
     list of Comparison, one per task that has runs of both, and one over all
     tasks if there are several.
   """
-  single, groups = [], []
+  single: list = []
   for task in scores.tasks(runs):
     arms = [
         scores.select(runs, task, x, CONDITIONS[condition])
@@ -197,25 +183,23 @@ def compare(runs, method, condition, baseline=BASELINE):
     notes = [*run_settings.notes(differences, names), *notes]
     ours, theirs = (
         {seed: score for seed, (score, _) in x.items()} for x in found)
-    groups.append((step, ours, theirs))
     single.append(Comparison(
         method, baseline, condition, task, [step], [ours], [theirs], notes))
-  if len(groups) > 1:
+  if len(single) > 1:
     notes = [
         f'{x.task}: {y}' for x in single for y in x.notes if ' differ in ' in y]
-    whole = [x for x in groups if min(map(len, x[1:])) > 1] or groups
-    if len(whole) < len(groups):
-      notes.append(
-          f'{len(groups) - len(whole)} tasks with a single run of an arm left '
-          'out')
+    whole = [
+        x for x in single if min(map(len, x.ours + x.theirs)) > 1] or single
+    if left := len(single) - len(whole):
+      notes.append(f'{left} tasks with a single run of an arm left out')
     single.append(Comparison(
-        method, baseline, condition, OVERALL, [x for x, _, _ in whole],
-        [x for _, x, _ in whole], [x for _, _, x in whole], notes))
+        method, baseline, condition, OVERALL, [x.steps[0] for x in whole],
+        [x.ours[0] for x in whole], [x.theirs[0] for x in whole], notes))
   return single
 
 
 def _step(arms, condition):
-  # The environment step of the scores of two arms, and notes about it.
+  """Finds the step of the scores of two arms, and lists notes about it."""
   runs = [x for arm in arms for x in arm]
   budgets = {x.budget for x in runs}
   planned = None if None in budgets else min(budgets)

@@ -1,7 +1,5 @@
 """What goes on inside the methods and the critic: curves and late means."""
 
-import math
-
 import pandas as pd
 
 from ..config import methods
@@ -19,28 +17,28 @@ PANELS = (
 )
 # The fraction of a run, its end, over which a diagnostic is averaged.
 LATE = 0.4
+COLUMNS = [
+    'task', 'method', 'seed', 'metric', 'env_step_first', 'env_step_last',
+    'values', 'mean']
 
 
 def figure(runs, palette):
-  """Draws the diagnostics of one task.
+  """Draws the diagnostics of one task: mean and band over seeds.
 
   Args:
     runs: list of Run of the task.
     palette: dict of method -> color.
 
   Returns:
-    Figure, or None if no run has any of them; mean over seeds, band: their
-    standard deviation.
+    Figure, or None if no run has any of them.
   """
   panels = [
       x for x in PANELS
       if any(scores.select(runs, key=key) for key, _, _ in x[-1])]
   if not panels:
     return None
-  columns = min(2, len(panels))
-  made, axes = figures.grid(
-      math.ceil(len(panels) / columns), columns, 4.6 * max(1.3, columns), 2.1)
-  for ax, (title, low, high, metrics) in zip(axes.flat, panels):
+  made, axes, columns = figures.panels(len(panels), 2, 2.1)
+  for ax, (title, low, high, metrics) in zip(axes, panels):
     for key, _, line in metrics:
       for method in scores.methods(runs):
         figures.seed_curve(
@@ -50,25 +48,19 @@ def figure(runs, palette):
              for x in metrics if x[1]]
     ax.set_title(title + (f'\n{", ".join(kinds)}' if kinds else ''))
     ax.set_ylim(low, high)
-    figures.steps_axis(ax, False)
-  for ax in axes.flat[len(panels):]:
-    ax.set_axis_off()
-  for ax in axes.flat[max(0, len(panels) - columns):len(panels)]:
-    ax.set_xlabel('environment steps')
-  figures.finish(made, palette)
-  return made
+    figures.steps_axis(ax, ax in axes[-columns:])
+  return figures.finish(made, palette)
 
 
 def late_means(runs):
-  """Averages every diagnostic over the last steps of each run.
+  """Averages every diagnostic over the last LATE of the steps of each run.
 
   Args:
     runs: list of Run.
 
   Returns:
-    pandas.DataFrame with task, method, seed, metric, env_step_first and
-    env_step_last (of the values that were averaged), values (how many) and
-    mean: of the values in the last 40% of the steps that the run has come.
+    pandas.DataFrame with COLUMNS: the steps of the first and the last value,
+    how many there are, and their mean.
   """
   found = []
   for run in runs:
@@ -79,6 +71,4 @@ def late_means(runs):
         found.append((
             run.task, run.method, run.seed, key, int(steps[late][0]),
             int(steps[late][-1]), int(late.sum()), values[late].mean()))
-  return pd.DataFrame(found, columns=[
-      'task', 'method', 'seed', 'metric', 'env_step_first', 'env_step_last',
-      'values', 'mean'])
+  return pd.DataFrame(found, columns=COLUMNS)

@@ -11,25 +11,21 @@ from . import robustness
 from . import scores
 from .runs import CONDITIONS
 
-
-def score_list(runs, condition):
-  """Collects scores as upstream's scores/*.json have them.
-
-  Args:
-    runs: list of Run.
-    condition: `clean` or `rotated`.
-
-  Returns:
-    list of dicts with task, method, seed (str), xs (environment steps) and ys
-    (returns), both lists of float; runs without evaluations have no entry.
-  """
-  entries = []
-  for run in scores.select(runs, key=CONDITIONS[condition]):
-    steps, values = run.series(CONDITIONS[condition])
-    entries.append({
-        'task': run.task, 'method': run.method, 'seed': str(run.seed),
-        'xs': steps.tolist(), 'ys': values.tolist()})
-  return entries
+CURVES = [
+    'task', 'method', 'seed', 'condition', 'env_step', 'return',
+    'std_over_episodes']
+AGGREGATE = [
+    'task', 'method', 'condition', 'env_step', 'runs', 'statistic', 'value',
+    'std', 'low', 'high']
+COMPARISON = [
+    'method', 'baseline', 'condition', 'task', 'env_steps', 'runs',
+    'baseline_runs', 'mean', 'baseline_mean', 'difference', 'low', 'high',
+    'excludes_zero', 'smallest_shown', 'p_value', 'smallest_p',
+    'seed_correlation', 'probability_of_improvement', 'probability_low',
+    'probability_high', 'notes']
+TABLES = [
+    'table', 'condition', 'task', 'env_step', 'source', 'method', 'mean',
+    'std', 'seeds', 'evaluated_from', 'evaluated_to']
 
 
 def write(folder, found, runs, points, comparisons, tables):
@@ -43,34 +39,33 @@ def write(folder, found, runs, points, comparisons, tables):
     comparisons: list of Comparison.
     tables: dict of table number -> list of scores.Row.
   """
-  for condition in CONDITIONS:
+  for condition, key in CONDITIONS.items():
     name = 'scores.json' if condition == 'clean' else f'scores_{condition}.json'
-    text = json.dumps(score_list(runs, condition), allow_nan=False)
+    text = json.dumps(
+        [_upstreams(x, key) for x in scores.select(runs, key=key)],
+        allow_nan=False)
     (folder / name).write_text(text + '\n')
-  evaluations = scores.evaluations(runs)
+  rows = (y for number, x in tables.items() for row in x
+          for y in _row(number, row))
   for name, data in {
-      'runs': pd.DataFrame(map(_run, found)), 'curves': evaluations,
+      'runs': pd.DataFrame(map(_run, found)),
+      'curves': pd.DataFrame(
+          (y for x in runs for y in _curves(x)), columns=CURVES),
       'aggregate': _aggregate(runs, points),
       'comparison': pd.DataFrame(
           map(_comparison, comparisons), columns=COMPARISON),
-      'tables': pd.DataFrame(
-          [y for number, rows in tables.items() for x in rows
-           for y in _row(number, x)], columns=TABLES).astype({
-               'seeds': 'Int64'}),
+      'tables': pd.DataFrame(rows, columns=TABLES).astype({'seeds': 'Int64'}),
       'robustness': robustness.table(runs),
       'diagnostics': diagnostics.late_means(runs)}.items():
     data.to_csv(folder / f'{name}.csv', index=False)
 
 
-COMPARISON = [
-    'method', 'baseline', 'condition', 'task', 'env_steps', 'runs',
-    'baseline_runs', 'mean', 'baseline_mean', 'difference', 'low', 'high',
-    'excludes_zero', 'smallest_shown', 'p_value', 'smallest_p',
-    'seed_correlation', 'probability_of_improvement', 'probability_low',
-    'probability_high', 'notes']
-TABLES = [
-    'table', 'condition', 'task', 'env_step', 'source', 'method', 'mean',
-    'std', 'seeds', 'evaluated_from', 'evaluated_to']
+def _upstreams(run, key):
+  """A run's returns as upstream's scores/*.json have them."""
+  steps, values = run.series(key)
+  return {
+      'task': run.task, 'method': run.method, 'seed': str(run.seed),
+      'xs': steps.tolist(), 'ys': values.tolist()}
 
 
 def _run(run):
@@ -84,11 +79,18 @@ def _run(run):
       'notes': '; '.join(run.notes)}
 
 
+def _curves(run):
+  """Every evaluation while training; a spread that was not logged is NaN."""
+  for condition, key in CONDITIONS.items():
+    spread = dict(zip(*run.series(f'{key}_std')))
+    for step, value in zip(*run.series(key)):
+      yield (
+          run.task, run.method, run.seed, condition, int(step), value,
+          spread.get(step))
+
+
 def _aggregate(runs, points):
-  columns = [
-      'task', 'method', 'condition', 'env_step', 'runs', 'statistic', 'value',
-      'std', 'low', 'high']
-  found = [pd.DataFrame(columns=columns)]
+  found = [pd.DataFrame(columns=AGGREGATE)]
   for task in scores.tasks(runs):
     for method in scores.methods(runs):
       for condition, key in CONDITIONS.items():
@@ -101,7 +103,7 @@ def _aggregate(runs, points):
   if points is not None:
     found.append(points.assign(task='all tasks', statistic='iqm'))
   return pd.concat([x for x in found if len(x)] or found).reindex(
-      columns=columns)
+      columns=AGGREGATE)
 
 
 def _comparison(x):
@@ -116,14 +118,15 @@ def _comparison(x):
 
 
 def _row(number, row):
+  """A line for each method of ours, and for each that is published."""
+  start = (number, row.condition, row.task, row.step)
   for method, found in row.scores.items():
     if found:
       values, steps = zip(*found)
       yield (
-          number, row.condition, row.task, row.step, 'ours', method,
-          np.mean(values), metrics_file.sample_std(values), len(values),
-          min(steps), max(steps))
+          *start, 'ours', method, np.mean(values),
+          metrics_file.sample_std(values), len(values), min(steps), max(steps))
   for (source, method), x in row.published.items():
     yield (
-        number, row.condition, row.task, row.step, f'published: {source}',
-        method, x['mean'], x['std'], x['seeds'], x['steps'], x['steps'])
+        *start, f'published: {source}', method, x['mean'], x['std'],
+        x['seeds'], x['steps'], x['steps'])

@@ -1,7 +1,12 @@
-"""The report's figures of returns, and what all its figures share."""
+"""The report's figures of returns, and what all its figures share.
+
+`palette` is a dict of method -> color, in the order of the legend; figures are
+matplotlib's Figure.
+"""
 
 import io
 import itertools
+import math
 
 import matplotlib
 import numpy as np
@@ -30,23 +35,12 @@ STYLE: dict = {
 
 
 def style():
-  """Sets the figures' look.
-
-  Returns:
-    context manager, for a `with` around making and saving them.
-  """
+  """Sets the figures' look: a context around making and saving them."""
   return matplotlib.rc_context(STYLE)
 
 
 def colors(methods):
-  """Gives each method its color, the same in every figure.
-
-  Args:
-    methods: list of str, all of the report.
-
-  Returns:
-    dict of method -> color.
-  """
+  """Gives each method its color, the same in every figure: a palette."""
   others = iter(itertools.cycle(COLORS))
   return {
       x: BASELINE_COLOR if x == 'dreamer' else next(others) for x in methods}
@@ -68,13 +62,22 @@ def grid(rows, columns, width=9.0, height=2.7):
   return figure, figure.subplots(rows, columns, squeeze=False)
 
 
-def finish(figure, palette):
-  """Gives a figure one legend for all its panels.
+def panels(count, most, height=2.7):
+  """Makes a `grid` of `count` panels, up to `most` columns wide, the rest off.
 
-  Args:
-    figure: Figure.
-    palette: dict of method -> color, in the order of the legend.
+  Returns:
+    (Figure, array of Axes [count], int number of columns).
   """
+  columns = min(most, count)
+  figure, axes = grid(
+      math.ceil(count / columns), columns, 4.6 * max(1.3, columns), height)
+  for ax in axes.flat[count:]:
+    ax.set_axis_off()
+  return figure, axes.flat[:count], columns
+
+
+def finish(figure, palette):
+  """Gives a figure one legend for all its panels."""
   entries: dict = {}
   for axes in figure.axes:
     for handle, label in zip(*axes.get_legend_handles_labels()):
@@ -84,6 +87,7 @@ def finish(figure, palette):
     figure.legend(
         [entries[x] for x in labels], labels, loc='outside upper center',
         ncols=min(len(labels), 6))
+  return figure
 
 
 def save(figure, folder, name):
@@ -107,12 +111,7 @@ def save(figure, folder, name):
 
 
 def steps_axis(axes, label=True):
-  """Makes the horizontal axis one of environment steps.
-
-  Args:
-    axes: Axes.
-    label: bool, whether to write what it is.
-  """
+  """Makes the horizontal axis one of environment steps, if it says so."""
   axes.xaxis.set_major_locator(ticker.MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
   axes.xaxis.set_major_formatter(ticker.FuncFormatter(_thousands))
   if label:
@@ -149,14 +148,10 @@ def seed_curve(axes, runs, key, color, label, line='-', band=True):
 
 
 def learning_curves(runs, palette):
-  """Draws returns over environment steps, a row per task.
+  """Draws returns over environment steps, a row per task: a Figure.
 
-  Args:
-    runs: list of Run, at least one with a clean evaluation.
-    palette: dict of method -> color.
-
-  Returns:
-    Figure; mean over seeds, band: their standard deviation.
+  Mean over seeds, band: their standard deviation. At least one run has a clean
+  evaluation.
   """
   conditions = scores.conditions(runs)
   tasks = scores.tasks(scores.select(runs, key='eval_return'))
@@ -172,12 +167,11 @@ def learning_curves(runs, palette):
       steps_axis(ax, task == tasks[-1])
     row[0].set_ylabel('return')
     same_scale(row)
-  finish(figure, palette)
-  return figure
+  return finish(figure, palette)
 
 
 def aggregate(shared, palette):
-  """Draws the interquartile mean over all runs of all tasks.
+  """Draws the IQM over all tasks.
 
   Args:
     shared: dict of condition -> list of Run of `scores.shared`, not empty.
@@ -188,9 +182,9 @@ def aggregate(shared, palette):
     high and runs). Each line ends where the slowest of its runs is; band:
     2.5% to 97.5% percentiles of a stratified bootstrap.
   """
-  figure, axes = grid(1, len(shared), 4.6 * max(1.3, len(shared)), 3.0)
+  figure, axes, _ = panels(len(shared), len(shared), 3.0)
   points = []
-  for ax, (condition, runs) in zip(axes[0], shared.items()):
+  for ax, (condition, runs) in zip(axes, shared.items()):
     for method in scores.methods(runs):
       line = _iqm_line(scores.select(runs, method=method), condition)
       points.append(line.assign(condition=condition, method=method))
@@ -203,13 +197,13 @@ def aggregate(shared, palette):
     count = len(scores.tasks(runs))
     ax.set_title(f'{count} task{"s" if count > 1 else ""}, {condition}')
     steps_axis(ax)
-  axes[0][0].set_ylabel('return, IQM')
-  same_scale(axes[0])
-  finish(figure, palette)
-  return figure, pd.concat(points)
+  axes[0].set_ylabel('return, IQM')
+  same_scale(axes)
+  return finish(figure, palette), pd.concat(points)
 
 
 def _iqm_line(runs, condition):
+  """A table of env_step, value, low, high and runs of one method."""
   last = scores.common_step(runs, condition)
   values = scores.curves(runs, CONDITIONS[condition]).loc[:last].dropna()
   # The columns are the runs; an array for each task.
@@ -225,46 +219,37 @@ def _iqm_line(runs, condition):
 
 
 def profiles(shared, palette):
-  """Draws which fraction of all runs scores above each return.
+  """Draws which fraction of all runs scores above each return: a Figure.
 
-  Args:
-    shared: dict of condition -> list of Run of `scores.shared`, not empty.
-    palette: dict of method -> color.
-
-  Returns:
-    Figure, rliable's performance profiles; scores at the last step of each
-    task that all its runs have.
+  rliable's performance profiles, of `shared` as of `aggregate`; scores at the
+  last step of each task that all its runs have.
   """
-  figure, axes = grid(1, len(shared), 4.6 * max(1.3, len(shared)), 3.0)
-  for ax, (condition, runs) in zip(axes[0], shared.items()):
-    groups = {m: [
-        y for task in scores.tasks(runs) for y in scores.by_task(
-            scores.select(runs, task, m), condition, scores.common_step(
-                scores.select(runs, task), condition))]
-        for m in scores.methods(runs)}
-    found = np.concatenate([y for x in groups.values() for y in x])
-    levels = np.unique([min(0, found.min()), *found])
-    for method, values in groups.items():
+  figure, axes, _ = panels(len(shared), len(shared), 3.0)
+  for ax, (condition, runs) in zip(axes, shared.items()):
+    found: dict = {m: [] for m in scores.methods(runs)}
+    for task in scores.tasks(runs):
+      here = scores.select(runs, task)
+      step = scores.common_step(here, condition)
+      for method, values in found.items():
+        values += [y for y, _ in scores.scores_at(
+            scores.select(here, method=method), condition, step)]
+    every = [*itertools.chain(*found.values())]
+    levels = np.unique([min(0, *every), *every])
+    for method, values in found.items():
       ax.step(
-          levels, statistics.performance_profile(values, levels),
+          levels, statistics.performance_profile([values], levels),
           where='post', color=palette[method], label=method)
     ax.set_title(condition)
     ax.set_xlabel('return τ')
-  axes[0][0].set_ylabel('fraction of runs above τ')
-  finish(figure, palette)
-  return figure
+  axes[0].set_ylabel('fraction of runs above τ')
+  return finish(figure, palette)
 
 
 def ablation(runs, palette):
-  """Draws all methods on one axis, as the paper's Figure 5 does.
+  """Draws all methods on one axis, as the paper's Figure 5 does: a Figure.
 
-  Args:
-    runs: list of Run with clean evaluations.
-    palette: dict of method -> color.
-
-  Returns:
-    Figure; a row per task, on the left the clean curves, on the right the
-    scores at the step that all runs of the task have.
+  A row per task, on the left the clean curves, on the right the scores at the
+  step that all runs of the task have.
   """
   tasks = scores.tasks(runs)
   figure, axes = grid(len(tasks), 2)
@@ -280,41 +265,39 @@ def ablation(runs, palette):
     step = min(
         scores.common_step(scores.select(here, key=CONDITIONS[x]), x)
         for x in scores.conditions(here))
-    _bars(right, here, step, palette)
+    names = scores.methods(here)
+    bars(right, [[
+        [x for x, _ in scores.scores_at(
+            scores.select(here, method=method), condition, step)]
+        for condition in scores.conditions(here)] for method in names],
+        [[(palette[method], x > 0) for x in (0, 1)] for method in names])
+    right.set_xticks(
+        range(len(names)), names, rotation=20 * (sum(map(len, names)) > 45))
     right.set_title(f'{task}, at {step:,} steps')
     same_scale([left, right])
-  finish(figure, palette)
-  return figure
+  return finish(figure, palette)
 
 
-def _bars(axes, runs, step, palette):
-  methods = scores.methods(runs)
-  conditions = scores.conditions(runs)
-  width = 0.8 / len(conditions)
-  for place, method in enumerate(methods):
-    for index, condition in enumerate(conditions):
-      found = scores.by_task(
-          scores.select(runs, method=method), condition, step)
-      x = place + (index - (len(conditions) - 1) / 2) * width
-      if found:
-        bar(axes, x, width, found[0], palette[method], index > 0)
-  axes.set_xticks(
-      range(len(methods)), methods,
-      rotation=20 if sum(map(len, methods)) > 45 else 0)
+def bars(axes, groups, looks):
+  """Draws bars: means of runs, their standard deviations, the runs as dots.
+
+  Args:
+    axes: Axes.
+    groups: list of lists of lists of float: for each place on the axis its
+      bars, for each bar the single runs; no bar without runs.
+    looks: list of lists of (color, bool whether it is hatched), of the same.
+  """
+  for place, (group, look) in enumerate(zip(groups, looks)):
+    width = 0.8 / len(group)
+    for index, (points, (color, light)) in enumerate(zip(group, look)):
+      if len(points):
+        x = place + (index - (len(group) - 1) / 2) * width
+        bar(axes, x, width, points, color, light)
   axes.grid(axis='x', visible=False)
 
 
 def bar(axes, x, width, points, color, light=False):
-  """Draws the mean of runs with its standard deviation and the runs as dots.
-
-  Args:
-    axes: Axes.
-    x: float, the bar's centre.
-    width: float.
-    points: list of float, the single runs.
-    color: color.
-    light: bool, whether to hatch the bar.
-  """
+  """Draws one of `bars`, centred at x, of points, a list of float."""
   std = metrics_file.sample_std(points)
   axes.bar(
       x, np.mean(points), 0.92 * width, color=color,

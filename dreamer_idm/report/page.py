@@ -126,6 +126,7 @@ def write(title, shown, found, runs, folder, studies, comparisons, tables):
 
 
 def _summary(found):
+  """Says what was run: a line per task and method."""
   lines = []
   for task in scores.tasks(found):
     here = scores.select(found, task)
@@ -166,7 +167,7 @@ def _seeds(runs):
 
 
 def _shared(evaluated):
-  # Runs that are aggregated under each condition, and what is said of them.
+  """Picks what is aggregated: dict of condition -> runs, and lines on it."""
   shared, lines = {}, []
   for condition in scores.conditions(evaluated):
     here = scores.shared(evaluated, condition)
@@ -192,6 +193,7 @@ def _shared(evaluated):
 
 
 def _main_result(runs, comparisons):
+  """Says how the first method compares, or why there is no comparison."""
   first = next((x.method for x in comparisons), None)
   lines = []
   for condition in CONDITIONS:
@@ -228,7 +230,7 @@ def _not_compared(runs, comparisons):
 
 
 def _strips(runs):
-  # One seed per arm is enough to look at.
+  """Lists (run, PNG), open-loop predictions: one seed of each arm."""
   found: dict = {}
   for run in sorted(runs, key=lambda x: x.seed):
     data = reconstructions.read_png(run.path / reconstructions.STRIP)
@@ -238,7 +240,7 @@ def _strips(runs):
 
 
 def _late(runs):
-  # Rows of (diagnostic, list of values or of nothing for each method).
+  """Lists (diagnostic, list of values or of nothing for each method)."""
   means = diagnostics.late_means(runs).groupby(['metric', 'method'])['mean']
   values = {k: [*x] for k, x in means}
   names = scores.methods(runs)

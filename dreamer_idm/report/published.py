@@ -52,14 +52,7 @@ def scores(task, condition, step):
 
 
 def note(runs):
-  """Says what published numbers are worth beside these runs.
-
-  Args:
-    runs: list of Run.
-
-  Returns:
-    str, with the settings in which the runs differ from Dreamer's usual ones.
-  """
+  """Says what published numbers are worth beside runs, a list of Run."""
   others = []
   for key, usual in USUAL.items():
     # Without images, their size is of no effect.
@@ -79,22 +72,15 @@ def note(runs):
 
 
 def blind(runs):
-  """Names the runs whose scores are of another kind than the published ones.
-
-  Args:
-    runs: list of Run.
-
-  Returns:
-    list of one str about those that see no images, or empty.
-  """
-  names = sorted({
-      f'{x.task}, {x.method}' for x in runs if not run_settings.sees_images(x)})
-  if not names:
+  """Says which runs see no images: a list of one str, or of none."""
+  others = [x for x in runs if not run_settings.sees_images(x)]
+  if not others:
     return []
-  if not any(run_settings.sees_images(x) for x in runs):
+  if len(others) == len(runs):
     return [
         'No run here sees images: the published scores are from pixels, but '
         'for those that say vectors; ours are from vectors.']
+  names = sorted({f'{x.task}, {x.method}' for x in others})
   return [
       'The published scores are from pixels, but for those that say vectors; '
       f'these runs see no images: {"; ".join(names)}.']

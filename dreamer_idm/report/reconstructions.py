@@ -12,31 +12,19 @@ PICTURES = ('figure1.png', 'drift.png')
 
 @dataclasses.dataclass
 class Study:
-  """What `reconstruct` wrote: the effect of noise on decoded states.
+  """What `reconstruct` wrote: the effect of noise on decoded states."""
 
-  Attributes:
-    name: str, the folder below the one that was searched.
-    pictures: dict of file name -> bytes, PNG.
-    sigma: list of float, the noise levels of drift.json; may be empty.
-    curves: list of (label, kl, pixel_error): str and lists of float.
-    notes: list of str, what could not be read.
-  """
-
-  name: str
-  pictures: dict
-  sigma: list
-  curves: list
-  notes: list
+  name: str  # The folder below the one that was searched.
+  pictures: dict[str, bytes]  # PNGs by the names of their files.
+  sigma: list[float]  # The noise levels of drift.json; may be empty.
+  curves: list[tuple]  # (label, kl, pixel_error): str and lists of float.
+  notes: list[str]  # What could not be read.
 
 
 def find(logdir):
-  """Finds the folders that `reconstruct` wrote.
+  """Finds the Studies below logdir, a pathlib.Path: a list.
 
-  Args:
-    logdir: pathlib.Path.
-
-  Returns:
-    list of Study: of folders with a drift.json, or called reconstruct.
+  They are in folders with a drift.json, or called reconstruct.
   """
   studies = []
   for path, files in runs.folders(logdir):
@@ -47,14 +35,7 @@ def find(logdir):
 
 
 def read_png(path):
-  """Reads a picture if it is one.
-
-  Args:
-    path: pathlib.Path.
-
-  Returns:
-    bytes, or None if there is no such file or it is no PNG.
-  """
+  """Reads a picture: bytes, or None if there is no such file or no PNG."""
   try:
     data = path.read_bytes()
   except OSError:
@@ -85,6 +66,7 @@ def _read(path, name):
 
 
 def _numbers(values, length=None):
+  """Makes finite floats of values, so many of them, or raises ValueError."""
   if length not in (None, len(values)):
     raise ValueError('of another length than sigma')
   numbers = [float(x) for x in values]

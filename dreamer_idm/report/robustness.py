@@ -1,7 +1,5 @@
 """Returns under perturbations, from the runs' evaluation/evaluation.json."""
 
-import math
-
 import numpy as np
 import pandas as pd
 
@@ -17,14 +15,7 @@ COLUMNS = [
 
 
 def table(runs):
-  """Lists the evaluations under perturbations.
-
-  Args:
-    runs: list of Run.
-
-  Returns:
-    pandas.DataFrame with COLUMNS, a row for each run and condition.
-  """
+  """Lists the evaluations under perturbations: a DataFrame with COLUMNS."""
   return pd.DataFrame([
       (run.task, run.method, run.seed, run.evaluation['env_step'],
        run.evaluation['checkpoint'], x['kind'], x['strength'], x['per'],
@@ -74,27 +65,22 @@ def figure(runs, palette):
   # Clean alone is no panel of its own: it is in the others as a line.
   single = sorted({*found.name} - {*sweeps}, key=lambda x: (x != CLEAN, x))
   bars = bool(single) and (single != [CLEAN] or not sweeps)
-  panels = len(sweeps) + bars
-  columns = min(2, panels)
-  wide = bars and columns > 1 and len(single) > 5  # Its labels need a row.
-  made, axes = figures.grid(
-      math.ceil((panels + wide) / columns), columns, 4.6 * max(1.3, columns))
-  flat = list(axes.flat)
+  count = len(sweeps) + bars
+  wide = bars and count > 1 and len(single) > 5  # Its labels need a row.
+  made, axes, _ = figures.panels(count + wide, 2)
   if wide:
-    for ax in axes[0]:
+    whole = made.add_subplot(axes[0].get_gridspec()[0, :])
+    for ax in axes[:2]:
       ax.remove()
-    flat[:2] = [made.add_subplot(axes[0][0].get_gridspec()[0, :])]
+    axes = [whole, *axes[2:]]
   if bars:
-    _bars(flat[0], single, found, palette)
-  for ax, name in zip(flat[bars:], sweeps):
+    _bars(axes[0], single, found, palette)
+  for ax, name in zip(axes[bars:], sweeps):
     _sweep(ax, name, found, palette)
-  for ax in flat[panels:]:
-    ax.set_axis_off()
-  for ax in flat[:panels]:
+  for ax in axes:
     ax.set_ylabel('return')
-  figures.same_scale(flat[:panels])
-  figures.finish(made, palette)
-  return made
+  figures.same_scale(axes)
+  return figures.finish(made, palette)
 
 
 def _name(row):
@@ -108,24 +94,20 @@ def _name(row):
 def _bars(axes, names, found, palette):
   """Draws kinds of one strength, a bar for each method."""
   methods = [x for x in palette if x in {*found.method}]
-  width = 0.8 / len(methods)
-  labels = []
-  for place, name in enumerate(names):
+  labels, groups = [], []
+  for name in names:
     here = found[found.name == name]
     # Long names go on several lines.
     first, *rest = name.rstrip(')').split(' (')
     strength = '' if name == CLEAN else f'{here.strength.iloc[0]:g}'
     labels.append('\n'.join([first, strength, *', '.join(rest).split(', ')]))
-    for index, method in enumerate(methods):
-      values = here.loc[here.method == method, 'return']
-      x = place + (index - (len(methods) - 1) / 2) * width
-      if len(values):
-        figures.bar(axes, x, width, values, palette[method])
-  for method in methods:  # For the legend.
-    axes.bar(0, 0, 0, color=palette[method], alpha=0.75, label=method)
+    groups.append([here.loc[here.method == x, 'return'] for x in methods])
+  figures.bars(
+      axes, groups, [[(palette[x], False) for x in methods]] * len(groups))
+  for method in methods:
+    _legend(axes, method, palette)
   axes.set_title('one strength')
   axes.set_xticks(range(len(labels)), labels, fontsize=7)
-  axes.grid(axis='x', visible=False)
 
 
 def _sweep(axes, name, found, palette):
@@ -142,6 +124,11 @@ def _sweep(axes, name, found, palette):
     clean = here.loc[here.kind == CLEAN, 'return']
     if len(clean):
       axes.axhline(clean.mean(), color=color, ls='--', lw=0.8)
-    axes.bar(0, 0, 0, color=color, alpha=0.75, label=method)
+    _legend(axes, method, palette)
   axes.set_title(name)
   axes.set_xlabel('strength')
+
+
+def _legend(axes, method, palette):
+  """Gives a method its entry in the legend."""
+  axes.bar(0, 0, 0, color=palette[method], alpha=0.75, label=method)

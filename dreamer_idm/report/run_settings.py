@@ -25,19 +25,12 @@ PROVENANCE = (
 
 @dataclasses.dataclass
 class Difference:
-  """A setting, or a part of the provenance, in which runs of a task differ.
+  """A setting, or a part of the provenance, in which runs of a task differ."""
 
-  Attributes:
-    key: str, dotted; `provenance.` before what is no setting.
-    values: dict of arm -> list of str, what its runs have.
-    within: list of str, the arms whose runs differ among themselves.
-    between: bool, whether arms differ in it that should not.
-  """
-
-  key: str
-  values: dict
-  within: list
-  between: bool
+  key: str  # Dotted; `provenance.` before what is no setting.
+  values: dict[str, list[str]]  # What the runs of each arm have.
+  within: list[str]  # The arms whose runs differ among themselves.
+  between: bool  # Whether arms differ in it that should not.
 
 
 def differing(arms):
@@ -94,7 +87,7 @@ def sentences(runs):
 
 
 def notes(differences, names):
-  """Says in words what two or more arms should not differ in.
+  """Says in words in what arms differ that should not.
 
   Args:
     differences: list of Difference of a task.
@@ -113,14 +106,7 @@ def notes(differences, names):
 
 
 def by_task(runs):
-  """Finds in what the runs of each task differ.
-
-  Args:
-    runs: list of Run.
-
-  Returns:
-    dict of task -> list of Difference.
-  """
+  """Finds in what runs differ: a dict of task -> list of Difference."""
   return {
       task: differing({
           m: [x for x in runs if x.task == task and x.method == m]
@@ -129,14 +115,7 @@ def by_task(runs):
 
 
 def sees_images(run):
-  """Says whether an agent observes images.
-
-  Args:
-    run: Run.
-
-  Returns:
-    bool; True if its config does not say it.
-  """
+  """Says whether a Run's agent observes images, also if nothing says it."""
   keys = run.config.get('encoder.cnn_keys')
   try:
     return not isinstance(keys, str) or bool(re.match(keys, 'image'))
@@ -150,29 +129,15 @@ def _defaults():
 
 
 def value(run, key):
-  """Reads a setting of a run.
+  """Reads a setting of a Run: what its config says, else the default.
 
-  Args:
-    run: Run.
-    key: str, dotted.
-
-  Returns:
-    what its config says; what it did not know yet had its default. None if
-    there is no such setting.
+  None if there is no such setting, of the dotted name `key`.
   """
   return run.config.get(key, _defaults().get(key))
 
 
 def same_value(first, second):
-  """Compares two values of a setting.
-
-  Args:
-    first: from a config.
-    second: from a config; 1 and 1.0 are the same.
-
-  Returns:
-    bool.
-  """
+  """Whether two values from configs are the same, as 1 and 1.0 are."""
   return _comparable(first) == _comparable(second)
 
 
@@ -227,7 +192,7 @@ def tell_apart(runs):
 
 
 def _keys(runs):
-  # Of the settings that make another run, and count for any of these.
+  """Names the settings that make another run, and count for any of these."""
   return {
       k for x in runs for k in x.config
       if k != 'seed' and not same_run.INCIDENTAL.fullmatch(k)
@@ -235,7 +200,7 @@ def _keys(runs):
 
 
 def _starts(run):
-  # What the starts of a run say: dotted key -> set of str.
+  """Collects what a run's starts say: dict of dotted key -> set of str."""
   found: dict = {}
   for start in run.starts:
     for key in PROVENANCE:
@@ -252,6 +217,7 @@ def _starts(run):
 
 
 def _values(runs, key):
+  """Collects what runs have of a setting or of the provenance: set of str."""
   if key.startswith('provenance.'):
     # A setting that was changed on resuming has a value for all others too.
     other = {'as begun'} if key.startswith('provenance.changed.') else ()
@@ -277,27 +243,12 @@ def _few(keys):
 
 
 def number(value: Any) -> TypeGuard[int | float]:
-  """Says whether a value is a number.
-
-  Args:
-    value: anything from a JSON or YAML file.
-
-  Returns:
-    bool; False of True and False, and of integers that no float can be.
-  """
+  """Whether what a file has is a number: no bool, and no int beyond floats."""
   return isinstance(value, float) or (
       isinstance(value, int) and not isinstance(value, bool)
       and abs(value) < 2 ** 1000)
 
 
 def plain(value):
-  """Writes a value without control characters.
-
-  Args:
-    value: anything.
-
-  Returns:
-    str.
-  """
-  # Control characters make broken tables and invalid SVG.
+  """Writes a value without what makes broken tables and invalid SVG."""
   return ''.join(x if x.isprintable() else '\ufffd' for x in str(value))

@@ -31,41 +31,29 @@ class Run:
   """One run's folder.
 
   Attributes:
-    path: pathlib.Path of the folder.
-    name: str, the path below the folder that was searched.
-    task: str.
     method: str, with the settings that tell its runs from others whose
       config has the same method, such as `idm [sigma_h 0.2]`.
-    base: str, the method as the config has it.
     variant: dict of dotted keys, those settings; mostly empty.
-    seed: int.
-    budget: int, environment steps that were asked for, or None if unknown.
-    config: dict of dotted keys.
-    rows: list of dicts, the lines of metrics.jsonl.
-    starts: list of dicts, the lines of provenance.jsonl.
-    evaluation: dict, evaluation/evaluation.json, or None.
-    notes: list of str, what is wrong with the files.
     duplicate_of: str, the name of another run with this task, method, seed
       and settings that got further or comes first; such a run takes no part.
       Else empty.
-    got_further: bool, whether that other run did.
   """
 
   path: pathlib.Path
-  name: str
+  name: str  # The path below the folder that was searched.
   task: str = ''
   method: str = ''
-  base: str = ''
+  base: str = ''  # The method as the config has it.
   variant: dict = dataclasses.field(default_factory=dict)
   seed: int = 0
-  budget: int | None = None
-  config: dict = dataclasses.field(default_factory=dict)
-  rows: list = dataclasses.field(default_factory=list)
-  starts: list = dataclasses.field(default_factory=list)
-  evaluation: dict | None = None
-  notes: list = dataclasses.field(default_factory=list)
+  budget: int | None = None  # Environment steps that were asked for, if known.
+  config: dict = dataclasses.field(default_factory=dict)  # Of dotted keys.
+  rows: list = dataclasses.field(default_factory=list)  # metrics.jsonl
+  starts: list = dataclasses.field(default_factory=list)  # provenance.jsonl
+  evaluation: dict | None = None  # evaluation/evaluation.json
+  notes: list = dataclasses.field(default_factory=list)  # What is wrong.
   duplicate_of: str = ''
-  got_further: bool = False
+  got_further: bool = False  # Whether that other run did.
 
   @property
   def env_step(self):
@@ -121,14 +109,15 @@ def find(logdir):
       config.yaml that names a task, a metrics.jsonl, or the log of a trial
       that `ab` began.
   """
-  runs = []
-  for folder, files in folders(logdir):
-    if {'config.yaml', 'metrics.jsonl', TRIAL_LOG} & files:
-      runs.append(_read(folder, logdir))
+  runs = [
+      _read(folder, logdir) for folder, files in folders(logdir)
+      if {'config.yaml', 'metrics.jsonl', TRIAL_LOG} & files]
   runs = [x for x in runs if x.rows or x.config.get('task') or x.notes]
-  runs.sort(key=lambda x: (x.task, x.method, x.seed, x.name))
+  def place(x):
+    return x.task, x.method, x.seed, x.name
+  runs.sort(key=place)
   run_settings.tell_apart(runs)
-  runs.sort(key=lambda x: (x.task, x.method, x.seed, x.name))
+  runs.sort(key=place)
   latest: dict = {}
   for run in sorted(runs, key=lambda x: -x.env_step):
     first = latest.setdefault((run.task, run.method, run.seed), run)
@@ -161,12 +150,7 @@ def folders(logdir):
 def missing(runs):
   """Finds the holes in the grid of tasks, methods and seeds.
 
-  Args:
-    runs: list of Run.
-
-  Returns:
-    list of (task, method, list of int): seeds that other cells have and this
-    one has not.
+  Returns a list of (task, method, list of int): seeds that other runs have.
   """
   have = {(x.task, x.method, x.seed) for x in runs}
   tasks, methods, seeds = (sorted({x[i] for x in have}) for i in range(3))
@@ -275,7 +259,7 @@ def _evaluation(run):
 
 
 def _condition(found):
-  # None unless it has everything in the right type.
+  """A condition of evaluation.json, or None if anything has a wrong type."""
   if not isinstance(found, dict) or not isinstance(found.get('kind'), str):
     return None
   returns, strength = found.get('returns'), found.get('strength', 0.0)

@@ -1,6 +1,10 @@
-"""Returns of several runs at one step: curves, common steps, tables."""
+"""Returns of several runs at one step: curves, common steps, tables.
 
-import dataclasses
+Runs are lists of `runs.Run`; a condition is `clean` or `rotated`; steps are
+environment steps.
+"""
+
+import collections
 import functools
 
 import numpy as np
@@ -10,44 +14,27 @@ from ..config import methods as declared
 from . import published
 from .runs import CONDITIONS
 
+# One line of a table: a task at a step. about: str, why this step. scores:
+# dict of method -> list of (return, step of the evaluation); empty where no
+# run has come so far. published: dict of (source, method) -> entry of
+# `published.load`.
+Row = collections.namedtuple(
+    'Row', ['task', 'condition', 'step', 'about', 'scores', 'published'])
+
 
 def methods(runs):
-  """Lists the methods, in the order in which they are shown.
-
-  Args:
-    runs: list of Run.
-
-  Returns:
-    list of str.
-  """
+  """Lists the methods, str, in the order in which they are shown."""
   bases = {x.method: x.base for x in runs}
   return sorted(bases, key=lambda x: (declared.place(bases[x]), x))
 
 
 def tasks(runs):
-  """Lists the tasks.
-
-  Args:
-    runs: list of Run.
-
-  Returns:
-    list of str, sorted.
-  """
+  """Lists the tasks, str, sorted."""
   return sorted({x.task for x in runs})
 
 
 def select(runs, task=None, method=None, key=None):
-  """Picks runs.
-
-  Args:
-    runs: list of Run.
-    task: str or None for all.
-    method: str or None for all.
-    key: str, a metric that must have a value somewhere, or None.
-
-  Returns:
-    list of Run.
-  """
+  """Picks the runs of a task, of a method, with any value of a metric."""
   return [
       x for x in runs
       if task in (None, x.task) and method in (None, x.method)
@@ -55,14 +42,7 @@ def select(runs, task=None, method=None, key=None):
 
 
 def conditions(runs):
-  """Lists the conditions that any run was evaluated under.
-
-  Args:
-    runs: list of Run.
-
-  Returns:
-    list of `clean`, `rotated`.
-  """
+  """Lists the conditions that any run was evaluated under."""
   return [x for x, key in CONDITIONS.items() if select(runs, key=key)]
 
 
@@ -71,8 +51,7 @@ def shared(runs, condition):
 
   Args:
     runs: list of Run.
-    condition: `clean` or `rotated`; only methods count that were evaluated
-      under it at all.
+    condition: str; only methods count that were evaluated under it at all.
 
   Returns:
     list of Run, with evaluations under the condition: of the tasks that every
@@ -95,12 +74,12 @@ def score_at(run, condition, step):
 
   Args:
     run: Run.
-    condition: `clean` or `rotated`.
-    step: int, environment steps.
+    condition: str.
+    step: int.
 
   Returns:
-    (float, int), return and the environment step of that evaluation, or None
-    if the run has not come so far or was not evaluated until then.
+    (float, int), return and the step of that evaluation, or None if the run
+    has not come so far or was not evaluated until then.
   """
   steps, values = run.series(CONDITIONS[condition])
   index = np.searchsorted(steps, step, 'right') - 1
@@ -109,21 +88,9 @@ def score_at(run, condition, step):
   return float(values[index]), int(steps[index])
 
 
-def by_task(runs, condition, step):
-  """Collects the scores at a step.
-
-  Args:
-    runs: list of Run.
-    condition: `clean` or `rotated`.
-    step: int, environment steps.
-
-  Returns:
-    list of float arrays [runs], one per task that has any.
-  """
-  found = [
-      [y[0] for x in select(runs, task) if (y := score_at(x, condition, step))]
-      for task in tasks(runs)]
-  return [np.array(x) for x in found if x]
+def scores_at(runs, condition, step):
+  """Lists what `score_at` finds for the runs that have come so far."""
+  return [y for x in runs if (y := score_at(x, condition, step))]
 
 
 def common_step(runs, condition):
@@ -131,11 +98,11 @@ def common_step(runs, condition):
 
   Args:
     runs: list of Run, each with an evaluation; at least one.
-    condition: `clean` or `rotated`.
+    condition: str.
 
   Returns:
-    int, environment steps: the last at which all were evaluated; if there is
-    none, the last evaluation of the run that is furthest behind.
+    int, the last step at which all were evaluated; if there is none, the last
+    evaluation of the run that is furthest behind.
   """
   steps = [x.series(CONDITIONS[condition])[0] for x in runs]
   common = functools.reduce(np.intersect1d, steps)
@@ -160,57 +127,12 @@ def curves(runs, key):
   return found.sort_index().ffill(limit_area='inside')
 
 
-def evaluations(runs):
-  """Lists every evaluation while training.
-
-  Args:
-    runs: list of Run.
-
-  Returns:
-    pandas.DataFrame with task, method, seed, condition, env_step, return and
-    std_over_episodes (NaN where the run did not log it).
-  """
-  columns = [
-      'task', 'method', 'seed', 'condition', 'env_step', 'return',
-      'std_over_episodes']
-  found = []
-  for run in runs:
-    for condition, key in CONDITIONS.items():
-      spread = dict(zip(*run.series(f'{key}_std')))
-      found += [
-          (run.task, run.method, run.seed, condition, int(step), value,
-           spread.get(step)) for step, value in zip(*run.series(key))]
-  return pd.DataFrame(found, columns=columns)
-
-
-@dataclasses.dataclass
-class Row:
-  """One line of a table: a task at a step.
-
-  Attributes:
-    task: str.
-    condition: `clean` or `rotated`.
-    step: int, environment steps.
-    about: str, why this step.
-    scores: dict of method -> list of (return, env step of the evaluation);
-      empty where no run has come so far.
-    published: dict of (source, method) -> entry of `published.load`.
-  """
-
-  task: str
-  condition: str
-  step: int
-  about: str
-  scores: dict
-  published: dict
-
-
 def table(runs, condition):
   """Builds the paper's Table 1 (rotated) or 2 (clean).
 
   Args:
     runs: list of Run.
-    condition: `clean` or `rotated`.
+    condition: str.
 
   Returns:
     list of Row: for each task 100K and 500K steps where published or reached,
@@ -225,28 +147,19 @@ def table(runs, condition):
         common_step(here, condition): 'all runs have it',
         max(x.budget or x.env_step for x in here): "the runs' budget"}
     for step in published.PAPER_STEPS:
-      reached = any(score_at(x, condition, step) for x in here)
-      if reached or published.scores(task, condition, step):
+      if scores_at(here, condition, step) or (
+          published.scores(task, condition, step)):
         about[step] = "the paper's"
-    for step, why in sorted(about.items()):
-      scores = {
-          m: [y for x in select(here, method=m)
-              if (y := score_at(x, condition, step))] for m in methods(runs)}
-      rows.append(Row(
-          task, condition, step, why, scores,
-          published.scores(task, condition, step)))
+    rows += [
+        Row(task, condition, step, why, {
+            m: scores_at(select(here, method=m), condition, step)
+            for m in methods(runs)}, published.scores(task, condition, step))
+        for step, why in sorted(about.items())]
   return rows
 
 
 def span(values):
-  """Writes a range of whole numbers.
-
-  Args:
-    values: collection of int.
-
-  Returns:
-    str such as `5` or `3 to 1,000`; `unknown` of none.
-  """
+  """Writes a range of whole numbers: `5`, `3 to 1,000`; of none `unknown`."""
   return ' to '.join(
       f'{x:,.0f}' for x in sorted({min(values), max(values)})
   ) if values else 'unknown'

@@ -4,9 +4,11 @@ A run's score is one number, and runs are the unit of chance. Differences of
 means have Welch's interval and a permutation test. IQM, probability of
 improvement and performance profiles are those of Agarwal et al., "Deep
 Reinforcement Learning at the Edge of the Statistical Precipice" (NeurIPS
-2021), and of their package rliable. Scores come as one array per task,
-because tasks may have different numbers of runs; the last axis is the runs,
-and axes before it are kept, so that many samples are computed at once.
+2021), and of their package rliable.
+
+Scores, `groups` or those of an arm, `ours` and `theirs`, are lists of one array
+float [..., runs] per task, because tasks may have different numbers of runs.
+Axes before the runs are kept, so that many samples are computed at once.
 """
 
 import itertools
@@ -24,14 +26,7 @@ ENOUGH_FOR_BOOTSTRAP = 10
 
 
 def mean_of_means(groups):
-  """Averages within each task, and then over tasks.
-
-  Args:
-    groups: list of float [..., runs], one array per task.
-
-  Returns:
-    float [...].
-  """
+  """Averages within each task, and then over tasks: float [...]."""
   return np.mean([np.mean(x, -1) for x in groups], 0)
 
 
@@ -39,9 +34,8 @@ def difference(ours, theirs):
   """Computes the difference of means and how uncertain it is.
 
   Args:
-    ours: list of float [..., runs], one array per task.
-    theirs: list of float [..., other runs], the same tasks; at least two runs
-      in each array of either side.
+    ours: scores of an arm, at least two runs in each task.
+    theirs: those of the other arm, the same tasks.
 
   Returns:
     difference, float [...]: the mean over tasks of the differences of means;
@@ -63,9 +57,8 @@ def interval(ours, theirs):
   """Computes the 95% interval of the difference of means.
 
   Args:
-    ours: list of float [..., runs], one array per task.
-    theirs: list of float [..., other runs], the same tasks; at least two runs
-      in each array of either side.
+    ours: scores of an arm, at least two runs in each task.
+    theirs: those of the other arm, the same tasks.
 
   Returns:
     float [...], float [...]: Welch's interval; over several tasks the
@@ -106,9 +99,8 @@ def permutation_p(ours, theirs):
   change arms within their task.
 
   Args:
-    ours: list of float [runs], one array per task.
-    theirs: list of float [other runs], the same tasks; at least two runs in
-      each array of either side.
+    ours: scores of an arm, float [runs], at least two runs in each task.
+    theirs: those of the other arm, the same tasks.
 
   Returns:
     float, the two-sided p: the fraction of permutations whose difference
@@ -135,13 +127,8 @@ def permutation_p(ours, theirs):
 def permutations(ours, theirs):
   """Counts the ways to give the runs of each task to the arms.
 
-  Args:
-    ours: list of sequences of runs, one per task.
-    theirs: list of sequences of other runs, the same tasks.
-
-  Returns:
-    int; 1 over it is the smallest p that a permutation test can give, 2 over
-    it if both arms have the same number of runs.
+  1 over it is the smallest p that a permutation test can give, 2 over it if
+  both arms have the same number of runs.
   """
   return math.prod(
       math.comb(len(x) + len(y), len(x)) for x, y in zip(ours, theirs))
@@ -150,12 +137,8 @@ def permutations(ours, theirs):
 def iqm(groups):
   """Computes the interquartile mean over all runs of all tasks.
 
-  Args:
-    groups: list of float [..., runs], one array per task.
-
-  Returns:
-    float [...], the mean without the lowest and the highest quarter of the
-    values; with fewer than four values, nothing is cut.
+  The mean, float [...], without the lowest and the highest quarter of the
+  values; of fewer than four values, nothing is cut.
   """
   return scipy.stats.trim_mean(np.concatenate(groups, -1), 0.25, axis=-1)
 
@@ -163,13 +146,8 @@ def iqm(groups):
 def probability_of_improvement(ours, theirs):
   """Computes how often a run of ours beats a run of theirs.
 
-  Args:
-    ours: list of float [..., runs], one array per task.
-    theirs: list of float [..., other runs], the same tasks.
-
-  Returns:
-    float [...] in [0, 1]: P(X > Y) over all pairs of runs of a task, where a
-    tie counts one half, averaged over the tasks.
+  float [...] in [0, 1]: P(X > Y) over all pairs of runs of a task, where a tie
+  counts one half, averaged over the tasks.
   """
   fractions = []
   for x, y in zip(ours, theirs):
@@ -179,15 +157,7 @@ def probability_of_improvement(ours, theirs):
 
 
 def performance_profile(groups, levels):
-  """Computes which fraction of all runs scores above each level.
-
-  Args:
-    groups: list of float [runs], one array per task.
-    levels: float [n], scores.
-
-  Returns:
-    float [n] in [0, 1].
-  """
+  """Computes which fraction of all runs scores above each of levels [n]."""
   values = np.concatenate(groups)
   return (values > np.asarray(levels)[:, None]).mean(-1)
 
@@ -200,7 +170,7 @@ def percentiles(groups, statistic, resamples=2000):
   IQM in 71% to 88% of cases with 3 runs per task, 79% to 92% with 5.
 
   Args:
-    groups: list of float [runs], one array per task and arm.
+    groups: scores, float [runs].
     statistic: function of a list like `groups`, of float [..., runs], that
       returns float [...].
     resamples: int.
