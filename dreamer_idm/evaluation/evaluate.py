@@ -18,7 +18,7 @@ from ..envs import rendering
 from ..errors import UsageError
 from ..runs import files
 from ..runs import metrics_file
-from . import pictures as evaluation_pictures
+from . import pictures
 
 EXAMPLE = (
     'dreamer-idm evaluate --logdir logdir/dmc_cartpole_balance/idm/0 --sweep')
@@ -72,13 +72,10 @@ def run(args):
   config = config_lib.saved(args.logdir)
   out = args.out or args.logdir / 'evaluation'
   rendering.choose_backend(environments.renders(config))
-  from ..agent import tf_setup
-  from .load import (
-    load_trained,  # TensorFlow only comes now: mistakes answer at once.
-  )
-  tf_setup.configure(config.precision, args.threads, config.jit, config.fast)
-  tf_setup.seed(args.seed)  # What is traced while loading keeps the seed.
-  trained = load_trained(args.logdir, args.checkpoint)
+  # TensorFlow only comes now: mistakes answer at once.
+  from . import load
+  load.set_up(config, args.threads, args.seed)
+  trained = load.load_trained(args.logdir, args.checkpoint)
   conditions = _conditions(args, trained)
   files.folder(out)
   print(
@@ -94,7 +91,7 @@ def run(args):
       'task': config.task, 'method': config.method, 'seed': config.seed,
       'checkpoint': args.checkpoint, 'env_step': trained.env_step,
       'episodes': args.episodes, 'evaluation_seed': args.seed}
-  results['conditions'] = _earlier(out / 'evaluation.json', results)
+  known = {_key(x): x for x in _earlier(out / 'evaluation.json', results)}
   written = ['evaluation.json', 'robustness.png']
   clean: list = []
   for condition in conditions:
@@ -105,25 +102,32 @@ def run(args):
       clean = clean or returns
     else:
       returns = clean  # With the same initial states and noise.
-    _put(results['conditions'], {**condition, 'returns': returns})
+    known[_key(condition)] = {**condition, 'returns': returns}
+    results['conditions'] = [*known.values()]
     if result and condition['kind'] == 'clean' and len(result.predicted):
       results['value'] = _value(result)
     # Each time: whatever ends this early leaves what was done.
     with files.replacing(out / 'evaluation.json') as part:
       part.write_text(json.dumps(results, indent=1))
+    # One video per kind, of a sweep the one at the default strength.
+    shown = args.strength if condition['kind'] != 'clean' else 0.0
+    if shown is None:
+      shown = perturbations.KINDS[condition['kind']].strength
     name = f'{condition["kind"]}.gif'
-    if result and condition['strength'] == _shown_strength(condition, args):
-      if evaluation_pictures.video(trained.agent, result, out / name):
+    if result and condition['strength'] == shown:
+      if pictures.video(trained.agent, result, out / name):
         written.append(name)
-  evaluation_pictures.draw(results, out / 'robustness.png')
+  pictures.draw(results, out / 'robustness.png')
   if rules.decodes_nothing(config):
     print('No videos: this agent decodes nothing.')
   print(f'Results are in {out}: {", ".join(sorted(written))}')
 
 
 def _earlier(path, results):
-  # Conditions of the same agent that were evaluated before in the same way
-  # stay; an evaluation of another, or a damaged one, is quarantined.
+  """Conditions that were evaluated before, of the same agent and alike.
+
+  An evaluation of another kind, or a damaged one, is quarantined.
+  """
   if not path.exists():
     return []
   step = 'damaged'
@@ -146,15 +150,7 @@ def _earlier(path, results):
 
 
 def _key(condition):
-  return [condition[x] for x in ('kind', 'strength', 'per', 'fill')]
-
-
-def _put(conditions, new):
-  for index, old in enumerate(conditions):
-    if _key(old) == _key(new):
-      conditions[index] = new
-      return
-  conditions.append(new)
+  return tuple(condition[x] for x in ('kind', 'strength', 'per', 'fill'))
 
 
 def check(args):
@@ -166,10 +162,9 @@ def check(args):
   Raises:
     UsageError: if there is one.
   """
-  if args.episodes < 1:
-    raise UsageError(f'--episodes must be >= 1, but is {args.episodes}')
-  if args.threads < 0:
-    raise UsageError(f'--threads must be >= 0, but is {args.threads}')
+  for name, low in (('episodes', 1), ('threads', 0)):
+    if (value := getattr(args, name)) < low:
+      raise UsageError(f'--{name} must be >= {low}, but is {value}')
   if args.strength is not None and args.sweep:
     raise UsageError('--strength and --sweep exclude each other')
   for kind in args.perturb:
@@ -178,6 +173,7 @@ def check(args):
 
 
 def _conditions(args, trained):
+  """Lists what is evaluated, clean first: dicts as `check` returns them."""
   encoder, spaces = trained.agent.wm.encoder, trained.agent.obs_space
   seen = [*encoder.cnn_keys, *encoder.mlp_keys]
   possible = perturbations.kinds_for({k: spaces[k] for k in seen})
@@ -191,9 +187,8 @@ def _conditions(args, trained):
           f'{", ".join(seen)}; choose from '
           f'{", ".join(possible)}')
     rule = perturbations.KINDS[kind]
-    strengths = [args.strength]
-    if args.sweep:
-      strengths = [min(x * rule.strength, rule.most) for x in SWEEP]
+    strengths = [args.strength] if not args.sweep else [
+        min(x * rule.strength, rule.most) for x in SWEEP]
     conditions += [
         perturbations.check(kind, x, args.per, args.fill)
         for x in dict.fromkeys(strengths)]
@@ -201,24 +196,24 @@ def _conditions(args, trained):
 
 
 def _evaluate(trained, condition, args):
+  """Runs the episodes of a condition: a rollout.Evaluation."""
   from ..agent import tf_setup
   from . import rollout
   # Every condition meets the same initial states, and the same noise in the
   # agent's latents.
   tf_setup.seed(args.seed)
-  perturb = None if condition['kind'] == 'clean' else condition
   env, = environments.make_envs(
-      trained.config, 'eval', 1, args.seed + 5000, perturb)
-  name = evaluation_pictures.label(condition)
+      trained.config, 'eval', 1, args.seed + 5000,
+      condition if condition['kind'] != 'clean' else None)
+  name, live = pictures.label(condition), sys.stdout.isatty()
   steps, shown = 0, time.time()
 
   def on_step():
     nonlocal steps, shown
     steps += 1
-    if time.time() - shown > (0.5 if sys.stdout.isatty() else 30):
+    if time.time() - shown > (0.5 if live else 30):
       shown = time.time()
-      end = '\r' if sys.stdout.isatty() else '\n'
-      print(f'  {name}: step {steps:,}', end=end, flush=True)
+      print(f'  {name}: step {steps:,}', end='\r' * live or '\n', flush=True)
 
   try:
     result = rollout.evaluate(trained.agent, env, args.episodes, on_step)
@@ -233,6 +228,7 @@ def _evaluate(trained, condition, args):
 
 
 def _value(result):
+  """Compares the critic's values with the returns, in words and as a dict."""
   predicted, realised = result.predicted, result.realised
   print(
       f'  The critic predicts {predicted.mean():.1f} where the policy then '
@@ -241,10 +237,3 @@ def _value(result):
       'predicted': float(predicted.mean()), 'realised': float(realised.mean()),
       'error': float(np.abs(predicted - realised).mean()),
       'states': len(predicted)}
-
-
-def _shown_strength(condition, args):
-  # One video per kind, of a sweep the one at the default strength.
-  if args.strength is not None or condition['kind'] == 'clean':
-    return condition['strength']
-  return perturbations.KINDS[condition['kind']].strength

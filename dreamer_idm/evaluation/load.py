@@ -4,6 +4,7 @@ import collections
 
 from .. import upstream
 from ..agent import build
+from ..agent import tf_setup
 from ..config import load as config_lib
 from ..envs import environments
 from ..errors import UsageError
@@ -13,6 +14,21 @@ from ..runs import files
 # A trained agent: config, agent, int env_step, str name of its checkpoint.
 Trained = collections.namedtuple(
     'Trained', ['config', 'agent', 'env_step', 'checkpoint'])
+
+
+def set_up(config, threads, seed):
+  """Sets TensorFlow up as a run's training did, and seeds everything.
+
+  To be called before each use of a run: its precision and bodies are looked
+  up where a layer is called or traced.
+
+  Args:
+    config: upstream's Config of the run.
+    threads: int, CPU threads, 0: one per core.
+    seed: int.
+  """
+  tf_setup.configure(config.precision, threads, config.jit, config.fast)
+  tf_setup.seed(seed)
 
 
 def load_trained(run, checkpoint='latest'):
@@ -50,5 +66,4 @@ def load_trained(run, checkpoint='latest'):
     raise UsageError(
         f'{path} has not the networks of {run / "config.yaml"}: was that file '
         'changed after the training?') from error
-  return Trained(
-      config, agent, step * config.action_repeat, path.name)
+  return Trained(config, agent, step * config.action_repeat, path.name)

@@ -9,7 +9,6 @@ agents that decode images, figure1.png.
 
 import json
 
-import matplotlib
 import numpy as np
 
 from ..config import load as config_lib
@@ -18,7 +17,7 @@ from ..envs import environments
 from ..envs import rendering
 from ..errors import UsageError
 from ..runs import files
-from ..runs import plots
+from . import pictures
 
 EXAMPLE = (
     'dreamer-idm reconstruct logdir/dmc_cheetah_run/dreamer/0 '
@@ -60,12 +59,33 @@ def run(args):
   Raises:
     UsageError: if the runs cannot be used, or compared.
   """
+  configs = _check(args)
+  out = args.out or args.runs[0] / 'reconstruct'
+  rendering.choose_backend(environments.renders(configs[0]))
+  drifts, rows = _compare(args, configs, out)
+  task = configs[0].task
+  results = {
+      'sigma': SIGMAS.round(3).tolist(), 'task': task, 'frames': args.frames,
+      'runs': drifts}
+  with files.replacing(out / 'drift.json') as part:
+    part.write_text(json.dumps(results, indent=1))
+  pictures.draw_drift(results, out / 'drift.png')
+  names = ['drift.json', 'drift.png']
+  if rows:
+    names.append('figure1.png')
+    pictures.draw_figure1(
+        rows, f'{task}: decodings of latents with N(0, {args.sigma:g}) noise '
+        'on every dimension', out / 'figure1.png')
+  print(f'Results are in {out}: {", ".join(names)}')
+
+
+def _check(args):
+  """Refuses what cannot be compared; returns the runs' configs."""
   if not 0 <= args.sigma <= 100:
     raise UsageError(f'--sigma must be from 0 to 100, but is {args.sigma}')
-  if args.frames < 1:
-    raise UsageError(f'--frames must be >= 1, but is {args.frames}')
-  if args.threads < 0:
-    raise UsageError(f'--threads must be >= 0, but is {args.threads}')
+  for name, low in (('frames', 1), ('threads', 0)):
+    if (value := getattr(args, name)) < low:
+      raise UsageError(f'--{name} must be >= {low}, but is {value}')
   configs = [config_lib.saved(x) for x in args.runs]
   for path, config in zip(args.runs, configs):
     if rules.decodes_nothing(config):
@@ -78,40 +98,21 @@ def run(args):
         raise UsageError(
             f'{path} has {key} {ours}, but {args.runs[0]} has {first}: runs '
             'must share their task and what they observe')
-  out = args.out or args.runs[0] / 'reconstruct'
-  rendering.choose_backend(environments.renders(configs[0]))
-  results = _compare(args, configs, out)
-  with files.replacing(out / 'drift.json') as part:
-    part.write_text(json.dumps({
-        'sigma': SIGMAS.round(3).tolist(), 'task': configs[0].task,
-        'frames': args.frames, 'runs': [x['drift'] for x in results]},
-        indent=1))
-  draw_drift([x['drift'] for x in results], configs[0].task, out / 'drift.png')
-  names = ['drift.json', 'drift.png']
-  if results[0]['rows']:
-    names.append('figure1.png')
-    draw_figure(results, args.sigma, configs[0].task, out / 'figure1.png')
-  print(f'Results are in {out}: {", ".join(names)}')
+  return configs
 
 
 def _compare(args, configs, out):
+  """Measures all runs: list of their drifts, and dict of Figure 1's rows."""
   # TensorFlow only comes now: mistakes answer at once.
   import tensorflow as tf
 
-  from ..agent import tf_setup
+  from ..idm import decoding_constraint
+  from . import load
   from . import rollout
-  from .load import load_trained
-
-  def as_trained(config):
-    # Looked up where a layer is called or traced, so before each use of a run.
-    tf_setup.configure(
-        config.precision, args.threads, config.jit, config.fast)
-
   trained, episodes = [], []
   for path, config in zip(args.runs, configs):
-    as_trained(config)
-    tf_setup.seed(args.seed)
-    one = load_trained(path, args.checkpoint)
+    load.set_up(config, args.threads, args.seed)
+    one = load.load_trained(path, args.checkpoint)
     env, = environments.make_envs(one.config, 'eval', 1, args.seed + 7000)
     result = rollout.evaluate(one.agent, env, 1)
     env.close()
@@ -122,42 +123,43 @@ def _compare(args, configs, out):
         f'{path}: {one.config.method}, checkpoint {one.checkpoint} at env '
         f'step {one.env_step:,}, an episode of return {result.returns[0]:.0f}',
         flush=True)
-  labels = _labels([x.config for x in trained], args.runs)
-  results = []
+  methods = [x.method for x in configs]
+  labels = methods if len({*methods}) == len(methods) else [
+      f'{x} {path}' for x, path in zip(methods, args.runs)]
+  drifts, rows = [], dict[str, np.ndarray]()
   for label, one in zip(labels, trained):
-    as_trained(one.config)
+    load.set_up(one.config, args.threads, args.seed)
     tf.config.run_functions_eagerly(True)  # Or whole episodes would be traced.
+    wm = one.agent.wm
     stoch, deter, frames = _states(one.agent, episodes, args.frames)
-    drift = measure(one.agent.wm, stoch, deter, SIGMAS)
-    results.append({
-        'drift': {
-            'label': label, 'task': one.config.task,
-            'method': one.config.method, 'seed': one.config.seed,
-            'env_step': one.env_step, **drift},
-        'rows': _rows(one.agent.wm, stoch, deter, frames, args.sigma)})
+    drift = measure(wm, stoch, deter, SIGMAS)
+    drifts.append({
+        'label': label, 'task': one.config.task, 'method': one.config.method,
+        'seed': one.config.seed, 'env_step': one.env_step, **drift})
+    for key, images in [*frames.items()][:1]:  # None without images.
+      picked = np.linspace(0, len(images) - 1, COLUMNS).round().astype(int)
+      rows.setdefault('original', images[picked])
+      for name, state in {
+          'no noise': (stoch, deter), f'noise {args.sigma:g}':
+          decoding_constraint.perturb(stoch, deter, args.sigma, args.sigma),
+      }.items():
+        rows[f'{label}\n{name}'] = pictures.pixels(
+            _decode(wm, *state)[key].numpy()[picked])
     middle = int(np.argmin(abs(SIGMAS - args.sigma)))
     print(
         f'{label}: at sigma {SIGMAS[middle]:.1f} the decoder drifts by '
         f'{drift["kl"][middle]:.3g} nats, {drift["pixel_error"][middle]:.3g} '
         'rms per output', flush=True)
   tf.config.run_functions_eagerly(False)
-  return results
-
-
-def _labels(configs, paths):
-  methods = [x.method for x in configs]
-  if len(set(methods)) == len(methods):
-    return methods
-  return [f'{x.method} {path}' for x, path in zip(configs, paths)]
+  return drifts, rows
 
 
 def _states(agent, episodes, count):
-  # Posterior states of all episodes, evenly picked; in the order of time.
+  """Evenly picked posterior states, [n, S] and [n, D], and their frames."""
   import tensorflow as tf
   wm, stoch, deter, frames = agent.wm, [], [], []
   for episode in episodes:
-    data = {k: tf.constant(v[None]) for k, v in episode.items()}
-    data = wm.preprocess(data)
+    data = wm.preprocess({k: v[None] for k, v in episode.items()})
     post, _ = wm.rssm.observe(
         wm.encoder(data), data['action'], data['is_first'])
     stoch.append(post['stoch'][0])
@@ -187,6 +189,7 @@ def measure(world_model, stoch, deter, sigmas, draws=4):
     `pixel_error`, the root mean square difference over states, draws and
     outputs; of images, as a fraction of white.
   """
+  # This imports TensorFlow.
   from ..idm import decoding_constraint
   clean = _decode(world_model, stoch, deter)
   size = sum(np.prod(x.shape[1:]) for x in clean.values())
@@ -204,84 +207,6 @@ def measure(world_model, stoch, deter, sigmas, draws=4):
 
 
 def _decode(world_model, stoch, deter):
+  """Means of all decoder heads at states [n, S] and [n, D]."""
   feat = world_model.rssm.get_feat({'stoch': stoch, 'deter': deter})
   return {k: v.mean() for k, v in world_model.heads['decoder'](feat).items()}
-
-
-def _rows(world_model, stoch, deter, frames, sigma):
-  # Rows of Figure 1: title -> frames; nothing without images.
-  from ..idm import decoding_constraint
-  if not frames:
-    return {}
-  key = next(iter(frames))
-  picked = np.linspace(0, len(stoch) - 1, COLUMNS).round().astype(int)
-  noisy = decoding_constraint.perturb(stoch, deter, sigma, sigma)
-
-  def images(state):
-    mean = _decode(world_model, *state)[key].numpy()[picked]
-    return np.clip(255 * (mean + 0.5), 0, 255).astype(np.uint8)
-
-  return {
-      'original': frames[key][picked], 'clean': images((stoch, deter)),
-      'noisy': images(noisy)}
-
-
-def draw_figure(results, sigma, task, path):
-  """Draws the paper's Figure 1: frames, and decodings with and without noise.
-
-  Args:
-    results: list of dicts with `drift` and `rows`, one per run.
-    sigma: float, std of the noise.
-    task: str.
-    path: pathlib.Path of the PNG.
-  """
-  matplotlib.use('Agg')
-  from matplotlib import pyplot as plt
-  rows = [('original', results[0]['rows']['original'])]
-  for result in results:
-    label = result['drift']['label']
-    rows.append((f'{label}\nno noise', result['rows']['clean']))
-    rows.append((f'{label}\nnoise {sigma:g}', result['rows']['noisy']))
-  figure, axes = plt.subplots(
-      len(rows), COLUMNS, figsize=(1.1 * COLUMNS + 0.8, 1.1 * len(rows) + 0.4),
-      layout='constrained')
-  for row, (title, images) in zip(axes, rows):
-    row[0].set_ylabel(
-        title, rotation=0, ha='right', va='center', fontsize=8)
-    for ax, image in zip(row, plots.shown(images)):
-      ax.imshow(image if image.shape[-1] > 1 else image[..., 0], cmap='gray')
-      ax.set(xticks=[], yticks=[])
-  figure.suptitle(
-      f'{task}: decodings of latents with N(0, {sigma:g}) noise on every '
-      'dimension', fontsize=9)
-  with files.replacing(path) as part:
-    figure.savefig(part, dpi=130)
-  plt.close(figure)
-
-
-def draw_drift(drifts, task, path):
-  """Draws drift over sigma.
-
-  Args:
-    drifts: list of dicts with `label`, `kl` and `pixel_error` over SIGMAS.
-    task: str.
-    path: pathlib.Path of the PNG.
-  """
-  matplotlib.use('Agg')
-  from matplotlib import pyplot as plt
-  figure, axes = plt.subplots(1, 2, figsize=(8, 3.4), layout='constrained')
-  for ax, key, text in zip(axes, ('kl', 'pixel_error'), (
-      'KL from the clean decoding, nats',
-      'root mean square change per output')):
-    for drift in drifts:
-      ax.plot(
-          SIGMAS, drift[key], marker='o', ms=3,
-          label=f'{drift["label"]}, {drift["env_step"]:,} env steps')
-    ax.set(xlabel='sigma of the noise on h and s', ylabel=text)
-    plots.from_zero(ax, 0)
-    ax.grid(alpha=0.3)
-  axes[0].legend(frameon=False, fontsize=8)
-  figure.suptitle(f'{task}: drift of the decoder', fontsize=9)
-  with files.replacing(path) as part:
-    figure.savefig(part, dpi=130)
-  plt.close(figure)

@@ -3,6 +3,7 @@
 import collections
 
 import numpy as np
+import scipy.signal
 import tensorflow as tf
 
 from .. import upstream
@@ -15,7 +16,7 @@ MISSING = 0.1
 # arrays [T + 1, ...]. episodes: all of them, without images. feat: float32
 # [T, S + D], the first one's posterior states.
 # predicted, realised: float64 [states], see `compared_values`; empty for an
-# agent without a critic of the environment's rewards, see `has_values`.
+# agent without a critic of the environment's rewards, see `_has_values`.
 Evaluation = collections.namedtuple(
     'Evaluation', [
         'returns', 'episode', 'episodes', 'feat', 'predicted', 'realised'])
@@ -44,29 +45,13 @@ def act(agent, mode):
   return policy
 
 
-def discounted_returns(rewards, discount):
-  """Sums of discounted rewards from each step on.
-
-  Args:
-    rewards: float [T].
-    discount: float in [0, 1], per agent step.
-
-  Returns:
-    float64 [T]; [t] is sum over k >= 0 of discount^k * rewards[t + k].
-  """
-  returns = np.zeros(len(rewards) + 1)
-  for step in reversed(range(len(rewards))):
-    returns[step] = rewards[step] + discount * returns[step + 1]
-  return returns[:-1]
-
-
 def compared_values(value, rewards, discount, terminal):
   """Pairs the critic's values with the returns that then came.
 
   The critic's value of a state includes the reward of arriving there, as in
   upstream's targets. Where the time limit ends an episode the return lacks
-  what would have come, so only states count that have so many steps before
-  them that at most a tenth of the weight is missing.
+  what would have come, so only states count of whose weights MISSING at most
+  is behind the end.
 
   Args:
     value: float [T], of the states 0..T-1 of an episode.
@@ -75,10 +60,12 @@ def compared_values(value, rewards, discount, terminal):
     terminal: bool, whether state T ends the task and not just the time.
 
   Returns:
-    float64 [n] predicted and float64 [n] realised, n <= T.
+    float64 [n] predicted and float64 [n] realised, n <= T: the sums over
+    k >= 0 of discount^k * rewards[t + k].
   """
   steps = len(value)
-  realised = discounted_returns(rewards, discount)[:steps]
+  realised = scipy.signal.lfilter(
+      [1.0], [1.0, -discount], np.asarray(rewards, float)[::-1])[::-1][:steps]
   missing = discount ** (steps + 1 - np.arange(steps, dtype=float))
   counts = np.full(steps, True) if terminal else missing <= MISSING
   return np.asarray(value, np.float64)[counts], realised[counts]
@@ -100,8 +87,9 @@ def evaluate(agent, env, episodes, on_step=None):
     Evaluation.
   """
   policy = act(agent, 'eval')
-  latents: list[dict] = []
-  done: list[tuple] = []
+  latents: list = []
+  first: list = []
+  found: list = []
 
   def remember(obs, state):
     outputs, state = policy(obs, state)
@@ -112,33 +100,28 @@ def evaluate(agent, env, episodes, on_step=None):
     feat = np.concatenate(
         [agent.wm.rssm.get_feat(x).numpy() for x in latents])
     latents.clear()
-    pairs = _values(agent, feat, episode)
-    returns = episode['reward'].astype(np.float64).sum()
     # Episodes of images are large; the first one is enough to be shown.
+    first.extend([] if first else [episode, feat])
     numbers = {k: v for k, v in episode.items() if v.ndim < 4}
-    done.append((returns, *pairs, numbers, *([] if done else [episode, feat])))
+    returns = episode['reward'].astype(np.float64).sum()
+    found.append((returns, numbers, *_values(agent, feat, episode)))
 
   driver = upstream.common.Driver([env])
   driver.on_episode(on_episode)
   if on_step:
     driver.on_step(lambda transition, worker: on_step())
   driver(remember, episodes=episodes)
-  episode, feat = done[0][4:]
+  returns, numbers, predicted, realised = zip(*found)
   return Evaluation(
-      np.array([x[0] for x in done]), episode, [x[3] for x in done], feat,
-      *(np.concatenate([x[i] for x in done]) for i in (1, 2)))
+      np.array(returns), first[0], list(numbers), first[1],
+      np.concatenate(predicted), np.concatenate(realised))
 
 
-def has_values(behavior):
-  """Tells whether a critic predicts the returns that evaluation finds.
+def _has_values(behavior):
+  """Whether a critic predicts the returns that evaluation finds.
 
-  Args:
-    behavior: upstream's ActorCritic or a subclass.
-
-  Returns:
-    bool; False if the agent's method trains no critic (without an actor there
-    is none either), or rewards imagined states with more than the environment
-    does.
+  Not if the method trains no critic (without an actor there is none either),
+  or rewards imagined states with more than the environment does.
   """
   if {'actor', 'critic'} & getattr(behavior, 'unused', frozenset()):
     return False
@@ -149,8 +132,9 @@ def has_values(behavior):
 
 
 def _values(agent, feat, episode):
+  """The critic's values at feat [T, S + D] beside the returns that came."""
   config, behavior = agent.config, agent._task_behavior
-  if not has_values(behavior):
+  if not _has_values(behavior):
     return np.zeros(0), np.zeros(0)
   value = behavior.critic(tf.constant(feat)).mode().numpy()
   clip: dict = {'identity': lambda x: x, 'sign': np.sign, 'tanh': np.tanh}

@@ -363,8 +363,12 @@ def test_each_run_has_its_own_precision_and_bodies(
 
 
 def test_vectors_have_a_drift_but_no_figure(here, runs, tmp_path):
-  done = here('reconstruct', runs / 'vector', '--out', tmp_path)
+  done = here(
+      'reconstruct', runs / 'vector', runs / 'vector', '--out', tmp_path,
+      '--frames', 20)
   assert done.returncode == 0 and done.stderr == '', done.stderr
+  first, second = json.loads((tmp_path / 'drift.json').read_text())['runs']
+  assert first == second, 'the same noise for all runs'
   assert sorted(x.name for x in tmp_path.iterdir()) == [
       'drift.json', 'drift.png']
 
