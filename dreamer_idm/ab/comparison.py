@@ -28,7 +28,7 @@ class Comparison:
     Args:
       trials: list of Trials in the order in which they are to begin.
       engine: LocalEngine or RayEngine.
-      retries: int, how often one that failed is tried again.
+      retries: int, how often a trial that failed is retried.
       table: trial_table.Table.
     """
     self._trials, self._engine, self._retries = trials, engine, retries

@@ -16,12 +16,10 @@ GPUS = 'CUDA_VISIBLE_DEVICES'
 
 
 def gpus():
-  """Lists the GPUs that trials may use.
+  """Lists the GPUs that trials may use, as CUDA_VISIBLE_DEVICES takes them.
 
-  Returns:
-    list of str, values for CUDA_VISIBLE_DEVICES: those that it has if it is
-    set, else the UUIDs that `nvidia-smi -L` lists (CUDA may number GPUs in
-    another order), of the partitions where there are some (MIG).
+  Those that it has if it is set, else the UUIDs that `nvidia-smi -L` lists
+  (CUDA may number GPUs in another order), of partitions if there are some.
   """
   if GPUS in os.environ:
     names = [x.strip() for x in os.environ[GPUS].split(',')]
@@ -48,14 +46,7 @@ class LocalEngine:
   """
 
   def __init__(self, args):
-    """Finds out how many cores, GPUs and memory allow.
-
-    Args:
-      args: argparse.Namespace of `ab.add_arguments`.
-
-    Raises:
-      UsageError: if there is no room for one.
-    """
+    """Finds out how many have room, or raises UsageError if none has."""
     self._memory, self._gpus = args.memory, gpus()
     if self._gpus:
       each = args.per_gpu or 1
@@ -89,13 +80,9 @@ class LocalEngine:
     return self._started[-1][0]
 
   def stop(self, seconds):
-    """Asks all trials to save and exit, and waits for them.
+    """Asks all trials to save and exit; kills those that are left after that.
 
-    Args:
-      seconds: float, until those that are left are killed.
-
-    Raises:
-      KeyboardInterrupt: if interrupted again; none is left then either.
+    A KeyboardInterrupt cuts the waiting short.
     """
     try:
       for _, handle in self._started:
@@ -111,7 +98,7 @@ class LocalEngine:
     self._pool.shutdown()
 
   def _submit(self, trial):
-    """Returns a Future and what `_ask` needs."""
+    """Returns a Future, and what `_ask` needs to ask the trial to save."""
     asked: list[int] = []
     busy = [gpu for x, (_, gpu) in self._started if not x.done()]
     gpu = min(self._gpus, key=busy.count) if self._gpus else None

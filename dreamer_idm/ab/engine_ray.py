@@ -21,14 +21,9 @@ STORE = 80_000_000  # Bytes of shared memory, Ray's least; we need none.
 
 
 def work(command, logdir, environ, memory, directory):
-  """Runs a trial within a Ray worker, until it ends or is cancelled.
+  """Runs `trial_process.attempt` within a Ray worker; cancelling ends it.
 
-  Args:
-    command, logdir, environ, memory: see `trial_process.attempt`.
-    directory: str, where it runs, if this machine has such a folder.
-
-  Returns:
-    what `attempt` does.
+  It runs in `directory`, a str, if this machine has such a folder.
   """
   # ray.cancel interrupts the main thread. As a KeyboardInterrupt it could hit
   # the moment in which the process runs and nobody knows it yet.
@@ -49,14 +44,7 @@ class RayEngine(engine.LocalEngine):
   limit = math.inf
 
   def __init__(self, args):
-    """Starts Ray or joins a cluster.
-
-    Args:
-      args: argparse.Namespace of `ab.add_arguments`.
-
-    Raises:
-      UsageError: if there is no Ray, no cluster, or no room for a trial.
-    """
+    """Starts Ray or joins a cluster; UsageError if no trial can run there."""
     if importlib.util.find_spec('ray') is None:
       raise UsageError(
           '--engine ray needs Ray, which is not installed: '
@@ -68,7 +56,7 @@ class RayEngine(engine.LocalEngine):
     if args.address not in (None, 'auto'):
       _check_address(args.address)
     os.environ.setdefault('RAY_USAGE_STATS_ENABLED', '0')
-    # What Ray will do one day, which it announces at length until then.
+    # Ray would announce at length what this will be one day.
     os.environ.setdefault('RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO', '0')
     import ray
     self._ray = ray
@@ -106,8 +94,7 @@ class RayEngine(engine.LocalEngine):
   def close(self):
     """Leaves the cluster, or ends the Ray that was started.
 
-    Its workers end with our connection, and each kills its trial (seen with
-    2.60). What a trial itself has started ends when it notices.
+    Its workers end with our connection, and each kills its trial (Ray 2.60).
     """
     self._ray.shutdown()
 

@@ -24,12 +24,11 @@ def plan(args, program=None):
 
   Args:
     args: argparse.Namespace of `ab.add_arguments`.
-    program: list of str, what is run in place of `dreamer-idm train`; the
-      tests put something quick there.
+    program: list of str, what is run in place of `dreamer-idm train`.
 
   Returns:
-    list of Trials, seed by seed, so that what has been done whenever this is
-    stopped is as fair a comparison as can be.
+    list of Trials, seed by seed, so that a comparison that is stopped at any
+    time is a fair one.
 
   Raises:
     UsageError: if one of them could not be run, or its folder has a run with

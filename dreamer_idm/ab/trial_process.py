@@ -82,10 +82,7 @@ def _resident(process):
 
 
 def python_path():
-  """Returns PYTHONPATH, str, by which a trial finds what this process finds.
-
-  That is all of sys.path that this Python does not always have.
-  """
+  """Returns PYTHONPATH, str: what sys.path has beyond Python's own folders."""
   own = tuple(sysconfig.get_path(x) for x in ('stdlib', 'platstdlib'))
   return os.pathsep.join(dict.fromkeys(
       x for x in sys.path
@@ -94,10 +91,7 @@ def python_path():
 
 
 def last_words(logdir):
-  """Finds out what the latest attempt at a trial said last.
-
-  Args:
-    logdir: pathlib.Path of the trial.
+  """Finds out what the latest attempt at a trial, in logdir, said last.
 
   Returns:
     str, the last line of its log; and a list of str, what stands before that

@@ -21,14 +21,14 @@ STATES = {
 
 
 def forecast(trials):
-  """Estimates when the trials that run, and all that wait, will be complete.
+  """Estimates in how many seconds running trials will be complete.
 
   Args:
     trials: list of Trials.
 
   Returns:
-    dict of trial's index -> float, seconds from now, for running ones, with
-    that of the whole comparison as None; empty as long as none has a pace.
+    dict of trial's index -> float, with that of the whole comparison as None;
+    empty as long as none has a pace.
   """
   paces = [x.pace for x in trials if x.pace]
   left = {
@@ -45,14 +45,11 @@ def forecast(trials):
 
 
 def render(trials, room=None):
-  """Lays out the table.
+  """Lays out the table, and sums it up in a str.
 
   Args:
     trials: list of Trials.
     room: int, most rows, for which `STATES` has the order; None: no limit.
-
-  Returns:
-    rich.table.Table, and a str that sums it up.
   """
   eta = {k: display.duration(x) for k, x in forecast(trials).items()}
   table = rich.table.Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
@@ -79,12 +76,7 @@ class Table:
   """
 
   def __init__(self, trials, stream=None):
-    """Shows nothing yet.
-
-    Args:
-      trials: list of Trials.
-      stream: text stream; None for standard output.
-    """
+    """Shows nothing yet; stream is a text stream, None: standard output."""
     self._trials, self._stream = trials, stream or sys.stdout
     self._display: display.Display | None = display.Display(stream)
 

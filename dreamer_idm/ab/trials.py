@@ -15,11 +15,10 @@ from ..runs import saved_step
 
 @dataclasses.dataclass
 class Trial:
-  """One run of a comparison, and what is known about it.
+  """One run of a comparison; times are in seconds, steps environment steps.
 
   `state` is waiting, running, complete, failed, in use (by a process that is
-  not ours) or stopped (with us). Times are in seconds, steps are environment
-  steps.
+  not ours) or stopped (with us).
   """
 
   task: str
@@ -43,11 +42,7 @@ class Trial:
     return f'{self.task} {self.method} seed {self.seed}'
 
   def look(self):
-    """Reads how far the trial has come.
-
-    What cannot be read (now: shared file systems have their moments) stays
-    as it was known.
-    """
+    """Reads how far the trial has come; what cannot be read stays as it was."""
     try:
       stat = (self.logdir / 'metrics.jsonl').stat()
       files = stat.st_ino, stat.st_size, stat.st_mtime_ns
@@ -66,8 +61,7 @@ class Trial:
   def complete(self):
     """Whether it has trained to the end, with an evaluation there.
 
-    Returns:
-      bool. False also if that cannot be read: the training will find out.
+    Not if that cannot be read: the training will find out.
     """
     try:
       saved = saved_step.saved_step(self.logdir)
