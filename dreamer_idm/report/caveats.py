@@ -19,7 +19,7 @@ def collect(found, runs, comparisons, studies):
     studies: list of reconstructions.Study.
 
   Returns:
-    list of str, the gravest first.
+    list of str, the most serious ones first.
   """
   warnings = _few_seeds(runs)
   warnings += [

@@ -124,16 +124,10 @@ def _correlation(ours, theirs):
 
 
 def baseline(runs, method):
-  """Finds what a method is compared with.
+  """Finds the arm of the baseline, str, that a method is compared with.
 
-  Args:
-    runs: list of Run.
-    method: str.
-
-  Returns:
-    str, the arm of the baseline, or None if the method is one itself or no
-    single arm has its settings: a baseline that was run with several settings
-    is as many arms.
+  None if the method is one itself or no single arm has its settings: a baseline
+  that was run with several settings is as many arms.
   """
   ours = scores.select(runs, method=method)[0]
   arms = {
@@ -150,15 +144,8 @@ def compare(runs, method, condition, baseline=BASELINE):
   beforehand; runs that have not come so far are left out as long as each arm
   keeps two. Else all runs are compared at the last step that all have.
 
-  Args:
-    runs: list of Run.
-    method: str.
-    condition: `clean` or `rotated`.
-    baseline: str.
-
-  Returns:
-    list of Comparison, one per task that has runs of both, and one over all
-    tasks if there are several.
+  Returns a list of Comparison, one per task that has runs of both, and one
+  over all tasks if there are several.
   """
   single: list = []
   for task in scores.tasks(runs):

@@ -23,15 +23,7 @@ COLUMNS = [
 
 
 def figure(runs, palette):
-  """Draws the diagnostics of one task: mean and band over seeds.
-
-  Args:
-    runs: list of Run of the task.
-    palette: dict of method -> color.
-
-  Returns:
-    Figure, or None if no run has any of them.
-  """
+  """Draws the diagnostics of the runs of a task: a Figure, or None of none."""
   panels = [
       x for x in PANELS
       if any(scores.select(runs, key=key) for key, _, _ in x[-1])]
@@ -55,12 +47,8 @@ def figure(runs, palette):
 def late_means(runs):
   """Averages every diagnostic over the last LATE of the steps of each run.
 
-  Args:
-    runs: list of Run.
-
-  Returns:
-    pandas.DataFrame with COLUMNS: the steps of the first and the last value,
-    how many there are, and their mean.
+  Returns a DataFrame with COLUMNS: the steps of the first and the last value,
+  how many there are, and their mean.
   """
   found = []
   for run in runs:

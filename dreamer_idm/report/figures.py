@@ -47,16 +47,9 @@ def colors(methods):
 
 
 def grid(rows, columns, width=9.0, height=2.7):
-  """Makes an empty figure.
+  """Makes an empty figure, `width` inches wide and each row `height` high.
 
-  Args:
-    rows: int.
-    columns: int.
-    width: float, inches of the whole.
-    height: float, inches of one row.
-
-  Returns:
-    (Figure, array of Axes [rows, columns]).
+  Returns (Figure, array of Axes [rows, columns]).
   """
   figure = Figure((width, height * rows + 0.4), layout='constrained')
   return figure, figure.subplots(rows, columns, squeeze=False)
@@ -65,8 +58,7 @@ def grid(rows, columns, width=9.0, height=2.7):
 def panels(count, most, height=2.7):
   """Makes a `grid` of `count` panels, up to `most` columns wide, the rest off.
 
-  Returns:
-    (Figure, array of Axes [count], int number of columns).
+  Returns (Figure, array of Axes [count], int number of columns).
   """
   columns = min(most, count)
   figure, axes = grid(
@@ -91,16 +83,7 @@ def finish(figure, palette):
 
 
 def save(figure, folder, name):
-  """Writes a figure as PNG and SVG.
-
-  Args:
-    figure: Figure.
-    folder: pathlib.Path, existing.
-    name: str, without suffix.
-
-  Returns:
-    bytes, the SVG.
-  """
+  """Writes a figure as PNG and SVG; `name` has no suffix. Returns the SVG."""
   figure.draw_without_rendering()
   figure.set_layout_engine('none')  # It is laid out; not again for each file.
   figure.savefig(folder / f'{name}.png', dpi=150, metadata={'Software': None})
@@ -125,12 +108,9 @@ def seed_curve(axes, runs, key, color, label, line='-', band=True):
   the others.
 
   Args:
-    axes: Axes.
+    axes, color, label, line: as of matplotlib.
     runs: list of Run of one task and method.
     key: str, the metric.
-    color: color.
-    label: str or None.
-    line: str, matplotlib's line style.
     band: bool.
   """
   values = scores.curves(runs, key)
@@ -173,14 +153,16 @@ def learning_curves(runs, palette):
 def aggregate(shared, palette):
   """Draws the IQM over all tasks.
 
+  Each line ends where the slowest of its runs is; band: 2.5% to 97.5%
+  percentiles of a stratified bootstrap.
+
   Args:
     shared: dict of condition -> list of Run of `scores.shared`, not empty.
-    palette: dict of method -> color.
+    palette: see above.
 
   Returns:
     (Figure, pandas.DataFrame with condition, method, env_step, value, low,
-    high and runs). Each line ends where the slowest of its runs is; band:
-    2.5% to 97.5% percentiles of a stratified bootstrap.
+    high and runs).
   """
   figure, axes, _ = panels(len(shared), len(shared), 3.0)
   points = []
@@ -314,8 +296,7 @@ def bar(axes, x, width, points, color, light=False):
 def same_scale(axes):
   """Gives panels that are to be compared one scale, from 0 if none is below.
 
-  Args:
-    axes: list of Axes; bands and bars of spread in them count as well.
+  Bands and bars of spread count as well.
   """
   low = min(x.get_ylim()[0] for x in axes)
   high = max(x.get_ylim()[1] for x in axes)

@@ -34,15 +34,9 @@ def load():
 def scores(task, condition, step):
   """Finds the published scores of one row of the paper's tables.
 
-  Args:
-    task: str as in a run's config, such as `dmc_walker_walk`.
-    condition: `clean` or `rotated`.
-    step: int, environment steps.
-
-  Returns:
-    dict of (source, method) -> entry; entries within 6% of the step count,
-    because some sources have 105,000 steps where others have 100,000. Of
-    several of one source and method, the nearest.
+  Returns a dict of (source, method) -> entry of `load`; those within 6% of the
+  step count, because some sources have 105,000 steps where others have 100,000.
+  Of several of one source and method, the nearest.
   """
   near = [
       x for x in load() if x['task'] == task.removeprefix('dmc_')

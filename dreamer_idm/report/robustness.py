@@ -26,13 +26,9 @@ def table(runs):
 
 
 def checkpoints(runs):
-  """Says which checkpoints were evaluated.
+  """Says which checkpoints of a task's runs, all evaluated, the figures show.
 
-  Args:
-    runs: list of Run of one task, each with an evaluation.
-
-  Returns:
-    dict of method -> str, such as `latest at 50,000 environment steps`.
+  Returns a dict of method -> `latest at 50,000 environment steps`.
   """
   arms = {}
   for method in scores.methods(runs):
@@ -45,16 +41,10 @@ def checkpoints(runs):
 
 
 def figure(runs, palette):
-  """Draws the robustness of one task.
+  """Draws the robustness of a task's runs: a Figure, None if not evaluated.
 
-  Args:
-    runs: list of Run of the task.
-    palette: dict of method -> color.
-
-  Returns:
-    Figure, or None without evaluations: curves for kinds with several
-    strengths, with the clean return as a dashed line, and bars for the others
-    and for clean.
+  Curves for kinds with several strengths, with the clean return as a dashed
+  line, and bars for the others and for clean.
   """
   found = table(runs)
   if found.empty:

@@ -40,8 +40,7 @@ def differing(arms):
     arms: dict of arm -> list of Run; those without a config do not count.
 
   Returns:
-    list of Difference; where a setting is part of what the method is, it only
-    counts within an arm.
+    list of Difference; what is part of the method only counts within an arm.
   """
   arms = {k: [x for x in arm if x.config] for k, arm in arms.items()}
   runs = [x for arm in arms.values() for x in arm]
@@ -61,14 +60,10 @@ def differing(arms):
 
 
 def sentences(runs):
-  """Says in words in what runs differ that should not.
+  """Says in what runs differ that should not: a list of str.
 
-  Args:
-    runs: list of Run.
-
-  Returns:
-    list of str: methods that are shown apart, then per task what makes scores
-    incomparable, what else arms differ in, and what the runs of an arm do.
+  Methods that are shown apart, then per task what makes scores incomparable,
+  what else arms differ in, and what the runs of an arm do.
   """
   found = []
   for base in sorted({x.base for x in runs if x.variant}):
@@ -87,14 +82,10 @@ def sentences(runs):
 
 
 def notes(differences, names):
-  """Says in words in what arms differ that should not.
+  """Says in what the arms of a task, called `names`, should not differ.
 
-  Args:
-    differences: list of Difference of a task.
-    names: str, what the arms are called.
-
-  Returns:
-    list of str, at most one on scores of different kinds and one on the rest.
+  Returns a list of str, at most one on scores of different kinds and one on
+  the rest.
   """
   scoring = [x.key for x in differences if x.key in SCORING]
   rest = [x.key for x in differences if x.between and x.key not in SCORING]
@@ -150,10 +141,7 @@ def tell_apart(runs):
   """Makes methods of their own of runs that have other settings.
 
   Runs whose config has the same method and seed, but other settings, are of
-  different methods: each is named after the settings that differ.
-
-  Args:
-    runs: list of Run; their `method` and `variant` are set.
+  different methods: their `method` names what differs, their `variant` has it.
   """
   cells: dict = {}
   for run in runs:

@@ -83,14 +83,9 @@ class Run:
     return 'complete'
 
   def series(self, key):
-    """Picks one metric.
+    """Picks a metric: float arrays [n] of environment steps and of values.
 
-    Args:
-      key: str, its name in metrics.jsonl.
-
-    Returns:
-      float arrays [n], environment steps and values; values that are not
-      finite are left out (they stand in `notes` if `key` is a return).
+    What is not finite is left out, and stands in `notes` if it is a return.
     """
     steps, values = metrics_file.series(
         [x for x in self.rows if number(x.get(key))], key)
@@ -99,15 +94,10 @@ class Run:
 
 
 def find(logdir):
-  """Reads all runs below a folder.
+  """Reads all runs below a folder, which may be a run itself.
 
-  Args:
-    logdir: pathlib.Path; it may be a run itself.
-
-  Returns:
-    list of Run, by task, method, seed; a folder is a run if it has a
-      config.yaml that names a task, a metrics.jsonl, or the log of a trial
-      that `ab` began.
+  Returns a list of Run, by task, method, seed. A folder is a run if it has a
+  config.yaml that names a task, a metrics.jsonl, or the log of a trial of `ab`.
   """
   runs = [
       _read(folder, logdir) for folder, files in folders(logdir)
@@ -130,12 +120,8 @@ def find(logdir):
 def folders(logdir):
   """Walks through all folders that may be runs, links to folders included.
 
-  Args:
-    logdir: pathlib.Path.
-
-  Yields:
-    (pathlib.Path, set of str), a folder and the names of its files; each
-    folder once, however many links lead to it.
+  Yields (pathlib.Path, set of str), a folder and the names of its files; each
+  folder once, however many links lead to it.
   """
   seen = set()
   for folder, below, files in os.walk(logdir, followlinks=True):

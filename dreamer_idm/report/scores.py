@@ -49,13 +49,8 @@ def conditions(runs):
 def shared(runs, condition):
   """Picks runs in which each task has the same weight for every method.
 
-  Args:
-    runs: list of Run.
-    condition: str; only methods count that were evaluated under it at all.
-
-  Returns:
-    list of Run, with evaluations under the condition: of the tasks that every
-    method has, and of each method the seeds that it has in all of these.
+  Of those that were evaluated under the condition: the tasks that every method
+  has, and of each method the seeds that it has in all of these.
   """
   here = select(runs, key=CONDITIONS[condition])
   names = methods(here)
@@ -72,14 +67,8 @@ def shared(runs, condition):
 def score_at(run, condition, step):
   """Reads a run's score at a step: that of the last evaluation until then.
 
-  Args:
-    run: Run.
-    condition: str.
-    step: int.
-
-  Returns:
-    (float, int), return and the step of that evaluation, or None if the run
-    has not come so far or was not evaluated until then.
+  Returns (float, int), the return and the step of that evaluation, or None if
+  the run has not come so far or was not evaluated until then.
   """
   steps, values = run.series(CONDITIONS[condition])
   index = np.searchsorted(steps, step, 'right') - 1
@@ -94,15 +83,10 @@ def scores_at(runs, condition, step):
 
 
 def common_step(runs, condition):
-  """Finds the largest step at which all runs have a score.
+  """Finds the last step, int, at which all runs were evaluated.
 
-  Args:
-    runs: list of Run, each with an evaluation; at least one.
-    condition: str.
-
-  Returns:
-    int, the last step at which all were evaluated; if there is none, the last
-    evaluation of the run that is furthest behind.
+  If there is none, the last evaluation of the run that is furthest behind.
+  Each of the runs has an evaluation, and there is at least one.
   """
   steps = [x.series(CONDITIONS[condition])[0] for x in runs]
   common = functools.reduce(np.intersect1d, steps)
@@ -110,16 +94,11 @@ def common_step(runs, condition):
 
 
 def curves(runs, key):
-  """Puts the runs' values of a metric on one axis of steps.
+  """Puts the runs' values of a metric on one axis of steps: a DataFrame.
 
-  Args:
-    runs: list of Run.
-    key: str, the metric.
-
-  Returns:
-    pandas.DataFrame, a row for each step at which any run has a value and a
-    column for each run that has any: its latest value, and NaN before its
-    first and behind its last one. Nothing is smoothed.
+  A row for each step at which any run has a value and a column for each run
+  that has any: its latest value, and NaN before its first and behind its last
+  one. Nothing is smoothed.
   """
   columns = [x.series(key) for x in select(runs, key=key)]
   found = pd.DataFrame({
@@ -128,15 +107,10 @@ def curves(runs, key):
 
 
 def table(runs, condition):
-  """Builds the paper's Table 1 (rotated) or 2 (clean).
+  """Builds the paper's Table 1 (rotated) or 2 (clean), a list of Row.
 
-  Args:
-    runs: list of Run.
-    condition: str.
-
-  Returns:
-    list of Row: for each task 100K and 500K steps where published or reached,
-    the runs' budget, and the step that all of them have.
+  For each task 100K and 500K steps where published or reached, the runs'
+  budget, and the step that all of them have.
   """
   rows = []
   for task in tasks(runs):
