@@ -1,7 +1,6 @@
 """evaluate and reconstruct on runs that were really trained, if briefly."""
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -269,8 +268,8 @@ def test_conditions_are_named():
 # reconstruct
 
 
-def test_reconstruct_compares_decoders(runs, tmp_path):
-  done = command(
+def test_reconstruct_compares_decoders(here, runs, tmp_path):
+  done = here(
       'reconstruct', runs / 'dreamer', runs / 'idm', '--out', tmp_path,
       '--frames', 20)
   assert done.returncode == 0 and done.stderr == '', done.stderr
@@ -290,34 +289,27 @@ def test_reconstruct_compares_decoders(runs, tmp_path):
     assert np.array(Image.open(tmp_path / name).convert('L')).std() > 10
 
 
-def test_drift_is_what_numpy_makes_of_the_decodings(runs, tmp_path):
-  script = tmp_path / 'script.py'
-  script.write_text("""
-import sys
-import numpy as np
-from dreamer_idm.evaluation.load import load_trained
-from dreamer_idm.evaluation import reconstruct
-import tensorflow as tf
-tf.config.run_functions_eagerly(True)
-wm = load_trained(sys.argv[1]).agent.wm
-stoch, deter = tf.random.normal((6, 8)), tf.random.normal((6, 16))
-tf.random.set_seed(3)
-result = reconstruct.measure(wm, stoch, deter, [0.5], 1)
-tf.random.set_seed(3)
-noise = [tf.random.normal(x.shape) for x in (stoch, deter)]
-def decode(s, h):
-  return wm.heads['decoder'](tf.concat([s, h], -1))['image'].mean().numpy()
-change = decode(stoch + .5 * noise[0], deter + .5 * noise[1]) - decode(
-    stoch, deter)
-square = (change ** 2).reshape(6, -1)
-np.testing.assert_allclose(result['kl'], [.5 * square.sum(1).mean()], rtol=1e-4)
-np.testing.assert_allclose(
-    result['pixel_error'], [np.sqrt(square.mean())], rtol=1e-4)
-""")
-  done = subprocess.run(
-      [sys.executable, str(script), str(runs / 'idm')], capture_output=True,
-      text=True, check=False, env={**os.environ, 'PYTHONPATH': str(ROOT)})
-  assert done.returncode == 0, done.stderr[-2000:]
+def test_drift_is_what_numpy_makes_of_the_decodings(eager, runs):
+  import tensorflow as tf
+
+  from dreamer_idm.evaluation import load
+  wm = load.load_trained(runs / 'idm').agent.wm
+  stoch, deter = tf.random.normal((6, 8)), tf.random.normal((6, 16))
+  tf.random.set_seed(3)
+  result = reconstruct.measure(wm, stoch, deter, [0.5], 1)
+  tf.random.set_seed(3)
+  noise = [tf.random.normal(x.shape) for x in (stoch, deter)]
+
+  def decode(s, h):
+    return wm.heads['decoder'](tf.concat([s, h], -1))['image'].mean().numpy()
+
+  change = decode(stoch + .5 * noise[0], deter + .5 * noise[1]) - decode(
+      stoch, deter)
+  square = (change ** 2).reshape(6, -1)
+  np.testing.assert_allclose(
+      result['kl'], [.5 * square.sum(1).mean()], rtol=1e-4)
+  np.testing.assert_allclose(
+      result['pixel_error'], [np.sqrt(square.mean())], rtol=1e-4)
 
 
 def test_each_run_has_its_own_precision_and_bodies(
