@@ -237,7 +237,7 @@ def crash(folder, steps, kills, seed=0, note=print, *flags):
   Args:
     folder: pathlib.Path, empty.
     steps: int, agent steps.
-    kills: int, how many processes are ended before one may go on.
+    kills: int, how many processes are ended before one may run to its end.
     seed: int, for the moments.
     note: function of str, told of every process.
     *flags: str, further ones for run.py.

@@ -25,10 +25,6 @@ class _TensorFlow(types.ModuleType):
 
 
 def apply(common):
-  """Gives `common.tfutils` the legacy optimizers.
-
-  Args:
-    common: dreamerv2's imported `common` package.
-  """
+  """Gives `common.tfutils` the legacy optimizers."""
   if not isinstance(common.tfutils.tf, _TensorFlow):
     common.tfutils.tf = _TensorFlow(common.tfutils.tf)

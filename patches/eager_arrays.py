@@ -11,11 +11,7 @@ Can go: when the replay yields tensors.
 
 
 def apply(agent):
-  """Lets `Agent.train` take NumPy arrays; before the functions are unwrapped.
-
-  Args:
-    agent: dreamerv2's imported `agent` module.
-  """
+  """Lets `Agent.train` take arrays; before the functions are unwrapped."""
   import tensorflow as tf
   published = agent.Agent.train.python_function
 

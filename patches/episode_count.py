@@ -23,9 +23,5 @@ def count_episodes(directory):
 
 
 def apply(common):
-  """Replaces the function that upstream's `Replay` calls.
-
-  Args:
-    common: dreamerv2's imported `common` package.
-  """
+  """Replaces the function that upstream's `Replay` calls."""
   common.replay.count_episodes = count_episodes

@@ -1,9 +1,9 @@
 """Faster bodies of upstream's methods, for both arms of an A/B.
 
 The bodies that follow equal upstream's up to rounding, given the same noise;
-`tests/test_fast.py` shows each. They are used while `ENABLED` is set, which is
-looked up when a graph is traced: the key `fast` sets it for a run. `SKIPPED`
-names modules that sit out, for measuring what each of them gives.
+`tests/patches/test_fast.py` shows each. They are used while `ENABLED` is set,
+which is looked up when a graph is traced: the key `fast` sets it for a run.
+`SKIPPED` names modules that sit out, for measuring what each of them gives.
 """
 
 import functools

@@ -14,12 +14,7 @@ from . import fast
 
 
 def apply(common, agent):
-  """Gives upstream's actor-critic and imagination the faster bodies.
-
-  Args:
-    common: dreamerv2's imported `common` package.
-    agent: dreamerv2's imported `agent` module.
-  """
+  """Gives upstream's actor-critic and imagination the faster bodies."""
   common.MLP.get = common.MLP.get  # Its own, not Module's.
   fast.replace(common.MLP, 'get', _get)
   fast.replace(agent.WorldModel, 'imagine', _imagine)

@@ -15,11 +15,7 @@ FEW = 4  # Output channels that make a transposed convolution wasteful.
 
 
 def apply(common):
-  """Gives upstream's decoder the faster layers.
-
-  Args:
-    common: dreamerv2's imported `common` package.
-  """
+  """Gives upstream's decoder the faster layers."""
   import tensorflow as tf
 
   def get(published, self, name, ctor, *args, **kwargs):
@@ -56,15 +52,7 @@ def convolve(layer, x):
 
 
 def from_one_pixel(x, kernel):
-  """Transposed convolution of a single pixel: each gives a whole kernel.
-
-  Args:
-    x: float [N, 1, 1, C].
-    kernel: float [k, k, F, C].
-
-  Returns:
-    float [N, k, k, F].
-  """
+  """Of a single pixel [N, 1, 1, C]: each gives a whole kernel [N, k, k, F]."""
   import tensorflow as tf
   size, _, channels, depth = kernel.shape
   matrix = tf.reshape(tf.transpose(kernel, [3, 0, 1, 2]), [depth, -1])
@@ -73,17 +61,10 @@ def from_one_pixel(x, kernel):
 
 
 def by_blocks(x, kernel):
-  """Transposed convolution of stride 2 as a convolution to 2x2 blocks.
+  """Of stride 2, k even, as a convolution to 2x2 blocks; as `convolve`.
 
   Output pixel 2 i + p sums x[i - a] kernel[2 a + p] over a: for each p in
   {0, 1} a convolution of stride 1 with the kernel's elements of one parity.
-
-  Args:
-    x: float [N, n, n, C].
-    kernel: float [k, k, F, C], k even.
-
-  Returns:
-    float [N, m, m, F], m = 2 (n - 1) + k.
   """
   import tensorflow as tf
   size, _, channels, depth = kernel.shape

@@ -17,11 +17,7 @@ from . import fast
 
 
 def apply(common):
-  """Gives upstream's RSSM the faster steps.
-
-  Args:
-    common: dreamerv2's imported `common` package.
-  """
+  """Gives upstream's RSSM the faster steps."""
   fast.replace(common.EnsembleRSSM, 'observe', _observe)
   fast.replace(common.EnsembleRSSM, 'img_step', _img_step)
 

@@ -45,9 +45,5 @@ def encode_gif(frames, fps):
 
 
 def apply(common):
-  """Replaces the encoder that upstream's logger uses.
-
-  Args:
-    common: dreamerv2's imported `common` package.
-  """
+  """Replaces the encoder that upstream's logger uses."""
   common.logger.encode_gif = encode_gif

@@ -25,24 +25,14 @@ OUTER = {'Agent': ('policy', 'train', 'report')}
 
 
 def apply(common, agent):
-  """Unwraps the inner functions and turns AutoGraph off in the outer ones.
-
-  Args:
-    common: dreamerv2's imported `common` package.
-    agent: dreamerv2's imported `agent` module.
-  """
+  """Unwraps the inner functions and turns AutoGraph off in the outer ones."""
   for owner, name, value in _replacements(common, agent):
     setattr(owner, name, value)
 
 
 @contextlib.contextmanager
 def removed(common, agent):
-  """Context in which the functions are as upstream published them.
-
-  Args:
-    common: dreamerv2's imported `common` package.
-    agent: dreamerv2's imported `agent` module.
-  """
+  """Context in which the functions are as upstream published them."""
   places = _replacements(common, agent)
   patched = [(x, name, vars(x)[name]) for x, name, _ in places]
   try:

@@ -13,27 +13,12 @@ import ruamel.yaml
 
 
 def safe_load(stream):
-  """Parses one YAML 1.2 document of plain data; runs no code.
-
-  Args:
-    stream: str, bytes or a readable file.
-
-  Returns:
-    dict, list or scalar.
-  """
+  """Parses one YAML 1.2 document of plain data; runs no code."""
   return ruamel.yaml.YAML(typ='safe', pure=True).load(stream)
 
 
 def safe_dump(data, stream=None):
-  """Writes plain data as YAML.
-
-  Args:
-    data: dict, list or scalar of plain types.
-    stream: writable file; if None, the text is returned.
-
-  Returns:
-    str or None.
-  """
+  """Writes plain data as YAML; without a stream, the text is returned."""
   yaml = ruamel.yaml.YAML(typ='safe', pure=True)
   if stream is not None:
     return yaml.dump(data, stream)

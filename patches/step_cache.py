@@ -15,21 +15,10 @@ import numpy as np
 
 
 def integer(value):
-  """Does what `int` does, but for the type.
-
-  Args:
-    value: anything that `int` takes.
-
-  Returns:
-    np.int64.
-  """
+  """Does what `int` does, but for the type, np.int64."""
   return np.int64(builtins.int(value))
 
 
 def apply(agent):
-  """Replaces `int` in upstream's agent module.
-
-  Args:
-    agent: dreamerv2's imported `agent` module.
-  """
+  """Replaces `int` in upstream's agent module."""
   agent.int = integer

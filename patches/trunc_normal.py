@@ -11,11 +11,7 @@ Can go: when upstream's classes define `_parameter_properties`.
 
 
 def apply(common):
-  """Gives upstream's classes the description that they would inherit.
-
-  Args:
-    common: dreamerv2's imported `common` package.
-  """
+  """Gives upstream's classes the description that they would inherit."""
   for cls in (common.dists.TruncNormalDist, common.dists.OneHotDist):
     cls._parameter_properties = classmethod(
         cls.__base__._parameter_properties.__func__)

@@ -44,6 +44,16 @@ def test_updates_take_turns(tmp_path):
 
 
 @pytest.mark.slow
+def test_versions_take_turns(tmp_path):
+  out, found = bench(
+      'versions', tmp_path / 'json', '--before', ROOT, '--size', 'cpu_proprio',
+      '--methods', 'vanilla', '--rounds', '3', '--', *TINY)
+  vanilla = found['results']['vanilla']
+  assert len(vanilla['before']) == len(vanilla['now']) == 3
+  assert 0.3 < vanilla['cpu_ratio'] < 3 and 'vanilla: now / before' in out
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize('name, argv, words', [
     ('ideas', ['--size', 'cpu_proprio', '--rounds', '1', '--', *TINY],
      'without fast_rssm'),

@@ -46,9 +46,6 @@ def create_variables(agent):
   One training step runs eagerly on a chunk of zeros; afterwards every variable
   has the value that it was created with, also one of an extension's own. A
   graph that finds its variables made is traced once, not twice.
-
-  Args:
-    agent: upstream's Agent or a subclass.
   """
   # Two steps make one transition, the least that an evaluator can rate.
   spaces = {**agent.obs_space, 'action': agent.act_space}

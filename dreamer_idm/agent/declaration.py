@@ -31,51 +31,22 @@ class Rule(NamedTuple):
 
 
 def one_of(*names):
-  """Makes the rule of a value that is one of these.
-
-  Args:
-    *names: str, what it may be.
-
-  Returns:
-    Rule.
-  """
+  """Makes the rule of a value that is one of these strings."""
   return Rule(' | '.join(names), lambda x: x in names)
 
 
 def at_least(low):
-  """Makes the rule of a number that is not below a bound.
-
-  Args:
-    low: number, allowed itself.
-
-  Returns:
-    Rule.
-  """
+  """Makes the rule of a number that is not below `low`."""
   return Rule(f'>= {low}', lambda x: x >= low)
 
 
 def above(low):
-  """Makes the rule of a number that is above a bound.
-
-  Args:
-    low: number, not allowed itself.
-
-  Returns:
-    Rule.
-  """
+  """Makes the rule of a number that is above `low`."""
   return Rule(f'> {low}', lambda x: x > low)
 
 
 def between(low, high):
-  """Makes the rule of a number in an interval.
-
-  Args:
-    low: number, allowed itself.
-    high: number, allowed itself.
-
-  Returns:
-    Rule.
-  """
+  """Makes the rule of a number in an interval, its ends included."""
   return Rule(f'{low} to {high}', lambda x: low <= x <= high)
 
 

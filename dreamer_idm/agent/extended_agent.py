@@ -1,6 +1,7 @@
 """Upstream's agent, world model and actor-critic, with the hooks in place.
 
-Each method calls upstream's and asks the extensions; see `extension`.
+Each method calls upstream's, whose arguments and results it has, and asks the
+extensions; shapes are in `extension`.
 """
 
 import contextlib
@@ -29,14 +30,7 @@ class ExtendedWorldModel(upstream.agent.WorldModel):
   """Upstream's world model: more losses, and steps of other optimizers."""
 
   def __init__(self, config, obs_space, tfstep, extensions=()):
-    """Creates the model.
-
-    Args:
-      config: upstream's Config with our keys.
-      obs_space: dict of gymnasium spaces.
-      tfstep: tf.Variable int64, agent steps.
-      extensions: sequence of Extension.
-    """
+    """As upstream's, with a sequence of Extension."""
     classes = {k: v for x in extensions for k, v in x.classes.items()}
     with upstream.parts(**classes):
       super().__init__(config, obs_space, tfstep)
@@ -47,15 +41,7 @@ class ExtendedWorldModel(upstream.agent.WorldModel):
           self.model_opt, more)  # type: ignore[has-type]
 
   def train(self, data, state=None):
-    """Upstream's step of the model, then those of the extensions.
-
-    Args:
-      data: dict of tensors [B, L, ...] from the replay.
-      state: dict of tensors [B, ...], the latent before the chunk, or None.
-
-    Returns:
-      As upstream's: last state, dict of outputs, dict of metrics.
-    """
+    """Upstream's step of the model, then those of the extensions."""
     for extension in self.extensions:
       data = extension.batch(data)
     state, outputs, metrics = super().train(data, state)
@@ -68,12 +54,6 @@ class ExtendedWorldModel(upstream.agent.WorldModel):
 
     Upstream calls it on all that its networks see: batches of training, the
     observations to act on, and the chunks of a report.
-
-    Args:
-      obs: dict of tensors [..., ...], images uint8.
-
-    Returns:
-      dict of tensors of the same leading dimensions.
     """
     obs = super().preprocess(obs)
     for extension in self.extensions:
@@ -81,15 +61,7 @@ class ExtendedWorldModel(upstream.agent.WorldModel):
     return obs
 
   def loss(self, data, state=None):
-    """Upstream's loss plus those of the extensions.
-
-    Args:
-      data: dict of tensors [B, L, ...] from the replay.
-      state: dict of tensors [B, ...], or None.
-
-    Returns:
-      As upstream's: float32 scalar loss, last state, outputs, metrics.
-    """
+    """Upstream's loss plus those of the extensions."""
     with self._recorded_heads() as heads:
       loss, last_state, outs, metrics = super().loss(data, state)
     outs['heads'] = heads
@@ -135,14 +107,7 @@ class ExtendedActorCritic(upstream.agent.ActorCritic):
   """Upstream's actor-critic: other starts, rewards, returns and weights."""
 
   def __init__(self, config, act_space, tfstep, extensions=()):
-    """Creates actor and critic.
-
-    Args:
-      config: upstream's Config with our keys.
-      act_space: gymnasium space of the action.
-      tfstep: tf.Variable int64, agent steps.
-      extensions: sequence of Extension.
-    """
+    """As upstream's, with a sequence of Extension."""
     super().__init__(config, act_space, tfstep)
     self.extensions = list(extensions)
     self.unused = frozenset(y for x in extensions for y in x.unused)
@@ -150,17 +115,7 @@ class ExtendedActorCritic(upstream.agent.ActorCritic):
       self.critic_opt = _no_step
 
   def train(self, world_model, start, is_terminal, reward_fn):
-    """Upstream's step on the starts and rewards of the extensions.
-
-    Args:
-      world_model: the ExtendedWorldModel.
-      start: dict of posterior tensors [B, L, ...].
-      is_terminal: bool [B, L].
-      reward_fn: function of an imagined sequence to rewards [H + 1, N].
-
-    Returns:
-      dict of scalar metrics.
-    """
+    """Upstream's step on the starts and rewards of the extensions."""
     if 'actor' in self.unused:
       return {}
     for extension in self.extensions:
@@ -179,12 +134,6 @@ class ExtendedActorCritic(upstream.agent.ActorCritic):
 
     Upstream calls this before both losses and hands all three the same dict:
     the weights travel in it as `actor_weight` and `critic_weight`, [H, N].
-
-    Args:
-      seq: dict of imagined tensors [H + 1, N, ...].
-
-    Returns:
-      float32 [H, N] targets, and a dict of scalar metrics.
     """
     found = [x.target(self, seq) for x in self.extensions]
     found = [x for x in found if x is not None]
@@ -204,15 +153,7 @@ class ExtendedActorCritic(upstream.agent.ActorCritic):
     return target, metrics
 
   def actor_loss(self, seq, target):
-    """Upstream's actor loss, weighted, plus the terms of the extensions.
-
-    Args:
-      seq: dict of imagined tensors [H + 1, N, ...].
-      target: float32 [H, N]; the critic's loss gets them unchanged.
-
-    Returns:
-      float32 scalar, and a dict of scalar metrics.
-    """
+    """Upstream's actor loss, weighted, plus the terms of the extensions."""
     changes = {}
     for extension in self.extensions:
       target, found = extension.actor_target(self, target)
@@ -227,15 +168,7 @@ class ExtendedActorCritic(upstream.agent.ActorCritic):
     return loss, metrics
 
   def critic_loss(self, seq, target):
-    """Upstream's critic loss, weighted.
-
-    Args:
-      seq: dict of imagined tensors [H + 1, N, ...].
-      target: float32 [H, N].
-
-    Returns:
-      float32 scalar, and a dict of scalar metrics.
-    """
+    """Upstream's critic loss, weighted."""
     if 'critic' in self.unused:
       return 0.0, {}
     return super().critic_loss(
@@ -284,16 +217,7 @@ class ExtendedAgent(upstream.agent.Agent):
       super().__init__(config, obs_space, act_space, step)
 
   def policy(self, obs, state=None, mode='train'):
-    """Acts; upstream's, with an extension's action in the actor's place.
-
-    Args:
-      obs: dict of tensors [n, ...].
-      state: latent and last action, or None.
-      mode: `train`, `explore` or `eval`.
-
-    Returns:
-      dict with `action` [n, A], and the state.
-    """
+    """Acts; upstream's, with an extension's action in the actor's place."""
     behavior = self._task_behavior
     actor = behavior.actor
 

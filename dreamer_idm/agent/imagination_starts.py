@@ -14,14 +14,7 @@ from .extension import Extension
 
 
 def extensions(config):
-  """Builds the choice of starts if it is switched on.
-
-  Args:
-    config: upstream's Config with our key `imag_starts`.
-
-  Returns:
-    list of Extension.
-  """
+  """Builds the choice of starts if it is switched on."""
   return [SomeStarts(config)] if config.imag_starts else []
 
 
@@ -54,5 +47,5 @@ class SomeStarts(Extension):
   """A random subset of the states to imagine from."""
 
   def starts(self, start, is_terminal):
-    """See `some`."""
+    """See `Extension.starts` and `some`."""
     return some(start, is_terminal, self.config.imag_starts)

@@ -54,14 +54,7 @@ def extensions(config):
 
 
 def common(config):
-  """Names the common extensions that a config switches on.
-
-  Args:
-    config: upstream's Config with our keys.
-
-  Returns:
-    list of str, keys of COMMON.
-  """
+  """Names the common extensions that a config switches on, a list of str."""
   return [x for x in COMMON if config.flat[x]]
 
 
@@ -88,14 +81,7 @@ def declaration(name):
 
 
 def declares(name):
-  """Tells whether a module of the user's own is a method, not importing it.
-
-  Args:
-    name: str, the full name of a module.
-
-  Returns:
-    bool.
-  """
+  """Tells whether a module of the user's own is a method, not importing it."""
   try:
     spec = importlib.util.find_spec(name)
   except (ImportError, ValueError):

@@ -26,14 +26,7 @@ NOT_OBSERVED = ('action', 'reward', 'discount')
 
 
 def extensions(config):
-  """Builds the normalisation if it is switched on.
-
-  Args:
-    config: upstream's Config with our key `normalize_vectors`.
-
-  Returns:
-    list of Extension.
-  """
+  """Builds the normalisation if it is switched on."""
   return [VectorNormalization(config)] if config.normalize_vectors else []
 
 
@@ -81,25 +74,14 @@ class VectorNormalization(Extension):
   """Running mean and variance of every number of the vector observations."""
 
   def __init__(self, config):
-    """Starts without statistics.
-
-    Args:
-      config: upstream's Config.
-    """
+    """Starts without statistics."""
     super().__init__(config)
     self._count = tf.Variable(0.0, trainable=False, name='count')
     self._mean: dict = {}
     self._variance: dict = {}
 
   def batch(self, data):
-    """Outside of any tape: learns from a batch, which stays as it is.
-
-    Args:
-      data: dict of tensors [B, L, ...] from the replay.
-
-    Returns:
-      dict, the same.
-    """
+    """See `Extension.batch`: learns from a batch, which stays as it is."""
     self._count.assign_add(1.0)
     rate = tf.maximum(1 / self._count, RATE)
     for key, value in data.items():
@@ -115,14 +97,7 @@ class VectorNormalization(Extension):
     return data
 
   def preprocess(self, obs):
-    """Under the model's tape in training: normalises the vectors.
-
-    Args:
-      obs: dict of tensors [..., ...].
-
-    Returns:
-      dict of tensors of the same shapes.
-    """
+    """See `Extension.preprocess`: normalises the vectors."""
     changed = {
         k: normalized(obs[k], mean, self._variance[k])
         for k, mean in self._mean.items()}

@@ -18,14 +18,7 @@ from ..upstream.config import matches_nothing
 
 
 def conflicts(config):
-  """Finds values that do not go together.
-
-  Args:
-    config: upstream's Config with our keys.
-
-  Yields:
-    str, one line for each.
-  """
+  """See `Method.conflicts`."""
   if config.idm.cst_scale and (
       'decoder' not in config.grad_heads
       or matches_nothing(config, config.decoder)):

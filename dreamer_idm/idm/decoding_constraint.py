@@ -31,15 +31,7 @@ def perturb(stoch, deter, sigma_s, sigma_h):
 
 
 def noisy(value, sigma):
-  """Adds Gaussian noise, drawn and added in float32.
-
-  Args:
-    value: float tensor.
-    sigma: float, standard deviation.
-
-  Returns:
-    tensor of the same shape and dtype.
-  """
+  """Adds Gaussian noise of std sigma, in float32, and casts back."""
   full = tf.cast(value, tf.float32)
   full += sigma * tf.random.normal(tf.shape(full))
   return tf.cast(full, value.dtype)
@@ -82,15 +74,7 @@ def hinge(kl, delta):
 
 
 def subset(count, fraction):
-  """Draws a random subset of the states, without replacement.
-
-  Args:
-    count: int, number of states.
-    fraction: float in (0, 1].
-
-  Returns:
-    int32 [max(1, round(fraction * count))], distinct, in [0, count).
-  """
+  """Draws max(1, round(fraction * count)) distinct int32 in [0, count)."""
   size = max(1, round(fraction * count))
   return tf.random.shuffle(tf.range(count))[:size]
 
@@ -104,23 +88,13 @@ class DecodingConstraint(Extension):
   """The constraint as a term of the world model's loss."""
 
   def model_loss(self, model, data, outs):
-    """Under the model's tape: the scaled constraint for the batch's states.
+    """See `Extension.model_loss`; the gradient runs through o and o'.
 
     With `cst_fraction` below 1 a random subset of the B L states is perturbed
     and decoded; the mean over it is an unbiased estimate of the mean over all.
-
-    Args:
-      model: the WorldModel, whose decoder decodes the perturbed states.
-      data: unused.
-      outs: dict with `post`, posterior tensors [B, L, ...] with stoch and
-        deter, and `heads`, whose `decoder` is the decoding for the
-        likelihood; a second one would cost a third of the update. The gradient
-        runs through the clean and the noisy decoding.
-
-    Returns:
-      float32 scalar, and a dict of scalar metrics.
     """
     idm, decoder = self.config.idm, model.heads['decoder']
+    # The likelihood's; a second one would cost a third of the update.
     clean = _means(outs['heads']['decoder'])
     post = {k: outs['post'][k] for k in ('stoch', 'deter')}
     if idm.cst_fraction < 1:
@@ -134,14 +108,7 @@ class DecodingConstraint(Extension):
     return idm.cst_scale * loss, metrics
 
   def perturbed(self, post):
-    """Puts noise on the states.
-
-    Args:
-      post: dict of stoch [B, L, S] and deter [B, L, D].
-
-    Returns:
-      dict of the same.
-    """
+    """Puts noise on the states, a dict of stoch [B, L, S], deter [B, L, D]."""
     idm = self.config.idm
     stoch, deter = perturb(
         post['stoch'], post['deter'], idm.sigma_s, idm.sigma_h)

@@ -1,7 +1,7 @@
 """Derived memory: more states to start imagining from.
 
 Shapes: B batch, L chunk length, S stochastic size, C classes of a discrete
-latent, D deterministic size, K copies. A derived state disturbs a posterior
+latent, D deterministic size, K copies. A derived state perturbs a posterior
 state of the replay; with `widen` the posterior's standard deviation grows by
 that of the noise, because in the paper's eq. 2 the VARIANCE of the derived
 state is (sigma_s + sigma_s')^2:
@@ -83,15 +83,7 @@ def _discrete(post, sigma_s, mode, eps):
 
 
 def tile(value, copies):
-  """Repeats a batch as a whole: a, b, a, b, ...
-
-  Args:
-    value: tensor [B, ...].
-    copies: int K >= 1.
-
-  Returns:
-    tensor [K * B, ...].
-  """
+  """Repeats a batch as a whole, [B, ...] to [K * B, ...]: a, b, a, b, ..."""
   return tf.concat([value] * copies, 0)
 
 
@@ -121,5 +113,5 @@ class DerivedMemory(Extension):
   """Derived states as further starts of imagination."""
 
   def starts(self, start, is_terminal):
-    """See `extend`."""
+    """See `Extension.starts` and `extend`."""
     return extend(start, is_terminal, self.config.idm)

@@ -1,7 +1,7 @@
 """Actor and critic losses weighted by the trajectories' reliability.
 
 Shapes: H horizon, N imagined trajectories. The evaluator rates every imagined
-transition, and the ratings weigh the losses around their mean (eq. 4):
+transition, and the ratings weight the losses around their mean (eq. 4):
 
   W[t] = sg sigmoid(logit(z_t, a_{t+1}, z_{t+1}))   t = 0..H-1
   w[t] = W[t] / mean(W)                             mean over H and N
@@ -9,13 +9,9 @@ transition, and the ratings weigh the losses around their mean (eq. 4):
   States:      z0     z1     z2     z3
   Actions:      0     a1     a2     a3      a_{t+1} is taken at z_t
   Reliability: w0     w1     w2
-  Critic:      w0*l0  w1*l1  w2*l2
-  Actor:              w1*t1  w2*t2          upstream pairs weight[t-1] with t_t
 
-The discount weights that upstream puts into seq['weight'] stay a factor of
-their own. They are not multiplied once for both losses, since the two losses
-pair them with different steps: each gets its own copy of the sequence, in
-`extended_agent`.
+How they enter the two losses beside upstream's discount weights is in
+`agent.loss_weights`.
 """
 
 import tensorflow as tf
@@ -52,14 +48,7 @@ def _mean_one(weight):
 
 
 def effective_sample_size(weight):
-  """How many equal weights would tell as much, as a share of all.
-
-  Args:
-    weight: float32 [H, N], >= 0, not all 0.
-
-  Returns:
-    float32 scalar in (0, 1]: (sum w)^2 / (number * sum w^2).
-  """
+  """(sum w)^2 / (number * sum w^2), in (0, 1], of w >= 0, not all 0."""
   return tf.reduce_mean(weight) ** 2 / tf.reduce_mean(weight ** 2)
 
 
@@ -77,14 +66,7 @@ class ReliabilityWeights(Extension):
     self.evaluator = evaluator
 
   def weights(self, seq):
-    """Rates an imagined sequence.
-
-    Args:
-      seq: dict of imagined tensors [H + 1, N, ...].
-
-    Returns:
-      float32 [H, N], w, for actor and critic, and a dict of scalar metrics.
-    """
+    """See `Extension.weights`: w, for actor and critic."""
     idm = self.config.idm
     prob = tf.nn.sigmoid(self.evaluator.logit(
         tf.stop_gradient(seq['feat']), tf.stop_gradient(seq['action'])))
@@ -93,15 +75,7 @@ class ReliabilityWeights(Extension):
 
 
 def describe(weight, copies):
-  """Sums weights up.
-
-  Args:
-    weight: float32 [H, N].
-    copies: int K, derived trajectories per original one, which come first.
-
-  Returns:
-    dict of scalar metrics.
-  """
+  """Metrics of weights [H, N], K copies of the originals behind them."""
   metrics = {
       'idm_weight_mean': tf.reduce_mean(weight),
       'idm_weight_std': tf.math.reduce_std(weight),

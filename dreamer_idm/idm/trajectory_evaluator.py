@@ -116,15 +116,7 @@ def evaluator_loss(real, fake, mask, kind='bce'):
 
 
 def masked_mean(value, mask):
-  """Mean over the elements whose mask is 1.
-
-  Args:
-    value: float32 tensor.
-    mask: float32 tensor of the same shape, 0 or 1.
-
-  Returns:
-    float32 scalar, 0 if the mask is 0 throughout.
-  """
+  """Mean over the elements whose mask is 1; 0 if there are none."""
   # A masked element may be anything, even infinite: 0 * inf is not 0.
   value = tf.where(mask > 0, value, tf.zeros_like(value))
   return tf.reduce_sum(value) / tf.maximum(tf.reduce_sum(mask), 1.0)
@@ -163,18 +155,10 @@ class TrajectoryEvaluator(Extension):
     return dist.distribution.logits
 
   def model_loss(self, model, data, outs):
-    """Draws transitions for `train`; adds nothing to the loss.
+    """See `Extension.model_loss`: `outs` gets `overshoot`, see `transitions`.
 
     Here, before the world model's step, posteriors and overshoots come from
-    the same parameters.
-
-    Args:
-      model: the WorldModel.
-      data: dict of tensors [B, L, ...] from the replay.
-      outs: dict with `post`; `overshoot` is put in, see `transitions`.
-
-    Returns:
-      None, and no metrics.
+    the same parameters. The loss stays as it is.
     """
     outs['overshoot'] = self.transitions(
         model.rssm, outs['post'], data['action'], data['is_first'])
@@ -207,15 +191,7 @@ class TrajectoryEvaluator(Extension):
         'mask': transition_mask(is_first)}
 
   def train(self, outs):
-    """One step of the evaluator; nothing else changes.
-
-    Args:
-      outs: dict with `overshoot`, which has `real`, `fake` and `mask`, see
-        `transitions`.
-
-    Returns:
-      dict of scalar metrics.
-    """
+    """See `Extension.train`: one step of the evaluator, on `transitions`."""
     data = outs['overshoot']
     with tf.GradientTape() as tape:
       # One pass over both halves: the matrix products are twice as tall.

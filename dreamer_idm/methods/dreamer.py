@@ -19,12 +19,5 @@ METHOD = Method(presets={
 
 
 def extensions(config):
-  """Adds nothing.
-
-  Args:
-    config: unused.
-
-  Returns:
-    list of Extension, empty.
-  """
+  """Adds nothing."""
   return []

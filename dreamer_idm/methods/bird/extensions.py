@@ -8,7 +8,7 @@ What the world model itself finds likely counts for more:
   x[n] = clip((S[n] - mean S) / (std S + 1e-9) + 1, 0, 2)
 
 z_0 comes from the replay and not from imagination: it is not counted in S. x
-weighs all steps of its trajectory alike, in the places that
+weights all steps of its trajectory alike, in the places that
 `agent.loss_weights` shows, around upstream's own discount weights. Since the
 clip is not symmetric for skewed S, the mean of x is near one but not one.
 
@@ -26,15 +26,7 @@ EPSILON = 1e-9
 
 
 def extensions(config):
-  """Builds BIRD's parts, those that are switched on.
-
-  Args:
-    config: upstream's Config with our `bird` section: `weights` and
-      `entropy_scale` switch the parts.
-
-  Returns:
-    list of Extension.
-  """
+  """Builds BIRD's parts, those that are switched on."""
   parts: list[Extension] = []
   if config.bird.weights:
     parts.append(LikelihoodWeights(config))
@@ -86,15 +78,7 @@ class LikelihoodWeights(Extension):
   """The trajectories' likelihood as weights, constant over their steps."""
 
   def weights(self, seq):
-    """Weighs an imagined sequence.
-
-    Args:
-      seq: dict of imagined tensors [H + 1, N, ...].
-
-    Returns:
-      float32 [H, N], x, for the actor; the same for the critic, or None; and a
-      dict of scalar metrics.
-    """
+    """See `Extension.weights`: x, for the actor or for both."""
     log_prob = log_likelihood(seq)
     single = trajectory_weights(log_prob)
     weight = tf.tile(single[None], [seq['stoch'].shape[0] - 1, 1])
@@ -103,38 +87,22 @@ class LikelihoodWeights(Extension):
 
 
 def describe(log_prob, weight):
-  """Sums likelihoods and weights up.
-
-  Args:
-    log_prob: float32 [N], S.
-    weight: float32 [N], x.
-
-  Returns:
-    dict of scalar metrics; `low` and `high` are the shares at either clip.
-  """
-  share = lambda x: tf.reduce_mean(tf.cast(x, tf.float32))
+  """Metrics of S and x, float32 [N]; fractions at either clip."""
+  fraction = lambda x: tf.reduce_mean(tf.cast(x, tf.float32))
   return {
       'bird_log_prob_mean': tf.reduce_mean(log_prob),
       'bird_log_prob_std': tf.math.reduce_std(log_prob),
       'bird_weight_mean': tf.reduce_mean(weight),
       'bird_weight_std': tf.math.reduce_std(weight),
-      'bird_weight_low': share(weight <= 0.0),
-      'bird_weight_high': share(weight >= 2.0)}
+      'bird_weight_low': fraction(weight <= 0.0),
+      'bird_weight_high': fraction(weight >= 2.0)}
 
 
 class ReplayEntropy(Extension):
   """A bonus for the policy's entropy in the posterior states of the replay."""
 
   def actor_loss(self, behavior, seq):
-    """Computes the bonus; its gradient is the actor's alone.
-
-    Args:
-      behavior: the ActorCritic.
-      seq: imagined sequence; its first states are those of the replay.
-
-    Returns:
-      float32 scalar, minus the scaled mean entropy; and a dict of metrics.
-    """
+    """See `Extension.actor_loss`: minus the scaled mean entropy."""
     entropy = tf.reduce_mean(policy_entropy(
         behavior.actor, tf.stop_gradient(seq['feat'][0])))
     return -self.config.bird.entropy_scale * entropy, {'bird_entropy': entropy}

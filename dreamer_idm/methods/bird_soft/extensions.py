@@ -9,14 +9,7 @@ from ..soft_bird.extensions import EntropyReward
 
 
 def extensions(config):
-  """Builds the parts of both methods, those that are switched on.
-
-  Args:
-    config: upstream's Config with our sections `bird` and `soft_bird`.
-
-  Returns:
-    list of Extension.
-  """
+  """Builds the parts of both methods, those that are switched on."""
   parts = bird.extensions(config)
   if config.soft_bird.entropy_reward:
     parts.append(EntropyReward(config, through_states=True))

@@ -9,14 +9,7 @@ from ...agent.declaration import Preset
 
 
 def conflicts(config):
-  """Finds values that do not go together.
-
-  Args:
-    config: upstream's Config with our keys.
-
-  Yields:
-    str, one line for each.
-  """
+  """See `Method.conflicts`."""
   yield from idm.conflicts(config)
   if config.idm.cst_delta:
     yield (

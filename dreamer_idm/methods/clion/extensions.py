@@ -27,14 +27,7 @@ BLACK = -0.5  # After upstream's preprocessing.
 
 
 def extensions(config):
-  """Builds CLION's parts, those that are switched on.
-
-  Args:
-    config: upstream's Config with our `idm` and `clion` sections.
-
-  Returns:
-    list of Extension.
-  """
+  """Builds CLION's parts, those that are switched on."""
   parts = idm.extensions(config, NormConstraint)
   if config.clion.rotation_scale and config.clion.rotation_degrees:
     parts.append(RotationInvariance(config))
@@ -42,14 +35,7 @@ def extensions(config):
 
 
 def norm(square):
-  """The root of a sum of squares, with a gradient of 0 where it is 0.
-
-  Args:
-    square: float32, >= 0.
-
-  Returns:
-    float32 of the same shape.
-  """
+  """The root of a sum of squares, with a gradient of 0 where it is 0."""
   positive = square > 0
   # The inner `where` keeps infinity out of the gradient: 0 * inf is not 0.
   return tf.where(
@@ -60,28 +46,12 @@ class NormConstraint(decoding_constraint.DecodingConstraint):
   """The decoding constraint on h alone, by the distance between decodings."""
 
   def perturbed(self, post):
-    """Puts noise on h.
-
-    Args:
-      post: dict of stoch [B, L, S] and deter [B, L, D].
-
-    Returns:
-      dict of the same; stoch is the very one.
-    """
+    """Puts noise on h alone, see `DecodingConstraint.perturbed`."""
     deter = decoding_constraint.noisy(post['deter'], self.config.idm.sigma_h)
     return {**post, 'deter': deter}
 
   def penalty(self, clean, noisy):
-    """Half the distance between two decodings.
-
-    Args:
-      clean: dict of float tensors [B, L, ...], decoder means o.
-      noisy: dict of the same, decoder means o'.
-
-    Returns:
-      float32 scalar, mean over B and L of 0.5 ||o' - o||_2, over all that is
-      decoded; and a dict of scalar metrics.
-    """
+    """Mean over B and L of 0.5 ||o' - o||_2, over all that is decoded."""
     kl = decoding_constraint.decoding_kl(clean, noisy)
     tf.debugging.assert_shapes([(kl, ('B', 'L'))])
     # The KL is half the summed square. Logged to be compared with IDM's.
@@ -117,17 +87,7 @@ class RotationInvariance(Extension):
   """The embeddings of an image and of its rotations as a loss."""
 
   def model_loss(self, model, data, outs):
-    """The scaled distance between embeddings.
-
-    Args:
-      model: the WorldModel, whose encoder names its images.
-      data: dict of tensors [B, L, ...] from the replay, images uint8.
-      outs: dict with `embed` [B, L, E], of the images as they are; the
-        gradient runs through both embeddings.
-
-    Returns:
-      float32 scalar, or None without images, and a dict of scalar metrics.
-    """
+    """See `Extension.model_loss`; the gradient runs through both embeddings."""
     keys = model.encoder.cnn_keys
     if not keys:
       return None, {}

@@ -16,15 +16,7 @@ from ...agent.extension import Extension
 
 
 def extensions(config):
-  """Builds the contrastive loss, if it is switched on.
-
-  Args:
-    config: upstream's Config with our `contrastive` section; `scale` 0
-      switches it off.
-
-  Returns:
-    list of Extension.
-  """
+  """Builds the contrastive loss, if it is switched on."""
   return [ContrastiveLoss(config)] if config.contrastive.scale else []
 
 
@@ -37,7 +29,7 @@ def info_nce(feat, mean):
 
   Returns:
     float32 scalar loss in nats, ln N where nothing is told apart, and float32
-    scalar in [0, 1], the share of states of which their own observation is the
+    scalar in [0, 1], the fraction of states whose own observation is the
     likeliest.
   """
   # Rows are states, columns observations. What is the same in a whole row, as
@@ -67,17 +59,7 @@ class ContrastiveLoss(Extension):
     self.model_modules = (self._head,)
 
   def model_loss(self, model, data, outs):
-    """The scaled loss of all states of the batch against each other.
-
-    Args:
-      model: unused.
-      data: unused.
-      outs: dict with `embed` [B, L, E] and `feat` [B, L, F]; the gradient runs
-        through both.
-
-    Returns:
-      float32 scalar, and a dict of scalar metrics.
-    """
+    """See `Extension.model_loss`; through `embed` and `feat` alike."""
     rows = lambda x: tf.reshape(
         tf.cast(x, tf.float32), [-1, x.shape[-1]])
     mean = self._head(outs['embed']).mean()

@@ -5,14 +5,7 @@ from ...agent.declaration import Preset
 
 
 def conflicts(config):
-  """Finds values that do not go together.
-
-  Args:
-    config: upstream's Config with our keys.
-
-  Yields:
-    str, one line for each.
-  """
+  """See `Method.conflicts`."""
   if config.actor_grad in ('reinforce', 'both'):
     yield (
         f'--actor_grad {config.actor_grad} needs a critic, which --agent '

@@ -13,14 +13,7 @@ from ...agent.extension import Extension
 
 
 def extensions(config):
-  """Builds the method's only part.
-
-  Args:
-    config: upstream's Config with our keys.
-
-  Returns:
-    list of Extension.
-  """
+  """Builds the method's only part."""
   return [RewardSums(config)]
 
 
@@ -47,15 +40,7 @@ class RewardSums(Extension):
   unused = ('critic',)
 
   def target(self, behavior, seq):
-    """See `reward_sums`.
-
-    Args:
-      behavior: the ActorCritic.
-      seq: imagined sequence.
-
-    Returns:
-      float32 [H, N], and a dict of scalar metrics.
-    """
+    """See `Extension.target` and `reward_sums`."""
     target = reward_sums(
         tf.cast(seq['reward'], tf.float32),
         tf.cast(seq['discount'], tf.float32))

@@ -7,14 +7,7 @@ from ...agent.declaration import Preset
 
 
 def conflicts(config):
-  """Finds values that do not go together.
-
-  Args:
-    config: upstream's Config with our keys.
-
-  Yields:
-    str, one line for each.
-  """
+  """See `Method.conflicts`."""
   planet = config.planet
   if planet.elites > planet.candidates:
     yield (

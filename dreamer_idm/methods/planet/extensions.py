@@ -24,14 +24,7 @@ from ...agent.loop_seeds import own_seeds
 
 
 def extensions(config):
-  """Builds the planner.
-
-  Args:
-    config: upstream's Config with our `planet` section.
-
-  Returns:
-    list of Extension.
-  """
+  """Builds the planner."""
   return [Planner(config)]
 
 
@@ -133,16 +126,7 @@ class Planner(Extension):
   unused = ('actor', 'critic')
 
   def act(self, model, behavior, feat):
-    """Plans from the current states; all plans of all of them at once.
-
-    Args:
-      model: the WorldModel, with its variables.
-      behavior: the ActorCritic, for the size of the action.
-      feat: float [n, F].
-
-    Returns:
-      distribution over actions [n, A] that is the planned one alone.
-    """
+    """See `Extension.act`: the planned action, for all n at once."""
     settings, rssm = self.config.planet, self.config.rssm
     size, = behavior.act_space.shape
     start = {

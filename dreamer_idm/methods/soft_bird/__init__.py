@@ -7,14 +7,7 @@ from ...agent.declaration import Preset
 
 
 def conflicts(config):
-  """Finds values that do not go together.
-
-  Args:
-    config: upstream's Config with our keys.
-
-  Yields:
-    str, one line for each.
-  """
+  """See `Method.conflicts`."""
   if config.soft_bird.entropy_reward and config.actor_grad == 'reinforce':
     yield (
         '--actor_grad reinforce cuts off the gradient of the entropies in the '

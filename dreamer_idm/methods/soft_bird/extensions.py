@@ -24,15 +24,7 @@ from ...agent.policy_entropy import policy_entropy
 
 
 def extensions(config):
-  """Builds the method's only part, if it is switched on.
-
-  Args:
-    config: upstream's Config with our section `soft_bird`; `entropy_reward` 0
-      switches it off.
-
-  Returns:
-    list of Extension.
-  """
+  """Builds the method's only part, if it is switched on."""
   return [EntropyReward(config)] if config.soft_bird.entropy_reward else []
 
 
@@ -50,15 +42,9 @@ class EntropyReward(Extension):
     self._through_states = through_states
 
   def reward(self, behavior, seq, reward):
-    """Adds the scaled entropy; the reward head learns without it.
+    """See `Extension.reward`; the reward head learns without it.
 
-    Args:
-      behavior: the ActorCritic.
-      seq: imagined sequence.
-      reward: float32 [H + 1, N].
-
-    Returns:
-      float32 [H + 1, N]; with `reward_norm` the sum is what is normalised.
+    With `reward_norm` the sum is what is normalised.
     """
     # Imagination runs the policy on states without gradient, but samples an
     # action where the entropy needs the distribution: the actor runs again.
