@@ -86,3 +86,28 @@ def unlike_the_others(episodes):
       for path, episode in episodes.items()}
   usual = collections.Counter(kinds.values()).most_common(1)
   return [x for x, kind in kinds.items() if kind != usual[0][0]]
+
+
+def names(directory):
+  """Lists the files of finished episodes in a replay's folder, sorted."""
+  return sorted(x.name for x in directory.glob('*.npz'))
+
+
+def quarantine_unknown(directory, kept):
+  """Renames the episodes that a checkpoint does not know.
+
+  A run that was killed may have finished episodes after its last checkpoint.
+  It will live through those steps again; keeping them would show it more of
+  the environment than its step count says.
+
+  Args:
+    directory: pathlib.Path of the replay.
+    kept: collection of str, file names that stay.
+
+  Returns:
+    int, how many files now end in `.after_checkpoint`.
+  """
+  late = sorted({*names(directory)} - {*kept})
+  for name in late:
+    files.quarantine(directory / name, 'after_checkpoint')
+  return len(late)

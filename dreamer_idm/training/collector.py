@@ -27,11 +27,6 @@ class Collector:
       saved: dict, `state` of the checkpoint that the run resumes from; None
         for a new run, whose episodes on the disk are quarantined.
       note: function of str, told of failures and of quarantined files.
-
-    Raises:
-      UsageError: if the environments cannot be made, or have nothing to
-        observe.
-      OSError: if the replay cannot be opened.
     """
     self.step, self._config, self._note = step, config, note
     self._directory = directory
@@ -55,18 +50,18 @@ class Collector:
     self.driver.on_episode(self._on_episode)
 
   def _open_replay(self, seed, saved):
-    directory, late = self._directory, 0
-    if directory.exists():
-      late = replay_lib.set_aside(directory, saved['episodes'] if saved else [])
+    directory = self._directory
+    late = episode_files.quarantine_unknown(
+        directory, saved['episodes'] if saved else [])
     if late:
       self._note(
-          f'{late} episodes that no checkpoint knows of set aside in '
+          f'{late} episodes that no checkpoint knows of quarantined in '
           f'{directory} (*.after_checkpoint).')
     replay = replay_lib.SeededReplay(directory, seed, **self._config.replay)
     if replay.unreadable:
       self._note(
-          f'{len(replay.unreadable)} files that are no whole episodes set '
-          f'aside in {directory} (*.{episode_files.UNREADABLE}).')
+          f'{len(replay.unreadable)} files that are not whole episodes '
+          f'quarantined in {directory} (*.{episode_files.UNREADABLE}).')
     if saved:
       replay.keep(saved['loaded'])
     return replay
@@ -170,14 +165,9 @@ class Collector:
     self.on_episode(episode)
 
   def state(self):
-    """Describes the replay for a checkpoint.
-
-    Returns:
-      dict of plain data: names of all episodes on the disk, and of those in
-      memory in the order of drawing.
-    """
+    """Names the episodes on the disk, and those in memory in their order."""
     return {
-        'episodes': replay_lib.names(self._directory),
+        'episodes': episode_files.names(self._directory),
         'loaded': self.replay.loaded}
 
   def close(self):

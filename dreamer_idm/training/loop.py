@@ -13,8 +13,6 @@ import io
 import time
 from typing import Any
 
-import tensorflow as tf
-
 from .. import display
 from ..agent import registry
 from ..agent import tf_setup
@@ -26,6 +24,7 @@ from ..envs import rendering
 from ..errors import TrainingError
 from ..runs import lock
 from . import collector
+from . import endings
 from . import evaluator
 from . import learner
 from . import messages
@@ -45,7 +44,7 @@ def run(config):
 
   Raises:
     UsageError: if the settings, the machine or the logdir do not allow it.
-    TrainingError: if it cannot continue; says what is kept.
+    TrainingError: if it cannot continue; says where the same command resumes.
     KeyboardInterrupt: when interrupted; what was trained is saved.
   """
   logdir = config_lib.logdir(config)
@@ -61,13 +60,8 @@ def _run(config, logdir):
   gpus = tf_setup.configure(
       config.precision, config.threads, config.jit, config.fast)
   registry.extensions(config)  # Mistakes show before anything is collected.
-  try:
+  with endings.told(logdir, lambda line: None, lambda: 'Nothing was lost.'):
     training = Training(config, logdir, gpus)
-  except BrokenPipeError as error:
-    raise KeyboardInterrupt from error  # As in `Training.run`.
-  except OSError as error:
-    words = messages.last_words(error, logdir)
-    raise TrainingError(f'{words}; nothing was lost') from error
   try:
     training.run()
   finally:
@@ -78,13 +72,7 @@ class Training:
   """One run: a collector, a learner, an evaluator and the run's folder."""
 
   def __init__(self, config, logdir, gpus=()):
-    """Opens the folder, the replay and the environments; no training yet.
-
-    Args:
-      config: upstream's Config with our keys.
-      logdir: pathlib.Path, existing.
-      gpus: list of the GPUs in use.
-    """
+    """Opens the folder, the replay and the environments; no training yet."""
     self._config, self._gpus = config, gpus
     self.progress = progress.Progress(int(config.steps) * config.action_repeat)
     note = self.progress.note
@@ -105,43 +93,30 @@ class Training:
 
   @property
   def env_step(self):
-    """Environment steps done: agent steps times action repeat."""
+    """int, environment steps done: agent steps times action repeat."""
     return int(self.step) * self._config.action_repeat
 
   def run(self):
-    """Prefills, builds, resumes and trains to the end.
+    """Trains to the end; whatever ends it earlier, what was trained is saved.
 
     Raises:
-      TrainingError: if it cannot continue; what was trained is saved, unless
-        that is not possible.
-      KeyboardInterrupt: when interrupted; what was trained is saved.
+      TrainingError: if it cannot continue, or cannot be saved.
+      KeyboardInterrupt: when interrupted.
     """
     step, last = int(self.step), int(self._config.steps)
     if step >= last and self.evaluator.evaluated == step:
       self.progress.note(
           f'This run is complete at env step {self.env_step:,}; raise --steps '
-          f'(agent steps) to go on. Its results are in {self.folder.path}.')
+          f'(agent steps) to continue. Its results are in {self.folder.path}.')
       return
-    try:
-      self._train_or_save()
-    except BrokenPipeError as error:
-      raise KeyboardInterrupt from error  # Nobody reads the output any more.
-    except KeyboardInterrupt:
-      with contextlib.suppress(OSError):
-        self.progress.note(self._way_on())
-      raise
-    except TrainingError as error:
-      raise TrainingError(f'{error}. {self._way_on()}') from error
-    except (OSError, tf.errors.OpError) as error:
-      words = messages.last_words(error, self.folder.path)
-      raise TrainingError(f'{words}. {self._way_on()}') from error
+    with endings.told(self.folder.path, self.progress.note, (
+        lambda: endings.way_on(
+            self._config, self.folder.path, int(self.step)))):
+      self._go_or_save()
 
-  def _way_on(self):
-    return messages.way_on(self._config, self.folder.path, int(self.step))
-
-  def _train_or_save(self):
+  def _go_or_save(self):
     try:
-      self._train()
+      self._go()
     except (KeyboardInterrupt, BrokenPipeError, TrainingError):
       if self.learner and self.learner.sound:
         with signals.undisturbed():
@@ -151,20 +126,9 @@ class Training:
           self.checkpoint()
       raise
 
-  def _train(self):
-    config, new = self._config, self.folder.saved is None
-    record = self.folder.record(
-        device=tf_setup.device(self._gpus),
-        threads=tf_setup.threads(config.threads))
-    self.progress.note(messages.start(record))
-    for line in [
-        tf_setup.unused_gpu(self._gpus),
-        *messages.memory(config, self.collector.envs[0]),
-        messages.random_only(config),
-        *messages.unlogged(config, {
-            **self.collector.obs_space, **self.collector.act_space})]:
-      if line:
-        self.progress.note(line)
+  def _go(self):
+    self._announce()
+    new = self.folder.saved is None
     if new:
       self.folder.write_config()
     self._prefill()
@@ -172,19 +136,26 @@ class Training:
     if not new:  # Its networks are the checkpoint's.
       self.folder.write_config()
     self._pretrain()
+    last = int(self._config.steps)
     while True:
-      step, last = int(self.step), int(config.steps)
-      if self.evaluator.due(step):
-        self._evaluate()
-      if step >= last:
+      if self.evaluator.due(int(self.step)):
+        scores = self._evaluate()
+        self._keep(scores)
+      if self.step >= last:
         break
-      following = (step // config.eval_every + 1) * config.eval_every
-      with signals.held():
-        self.collector.collect(
-            self.learner.policy(), min(following, last) - step)
-    self.progress.note(f'Done. Results are in {self.folder.path}: ' + ', '.join(
-        x.name for x in sorted(self.folder.path.iterdir())
-        if x.suffix in ('.png', '.gif', '.jsonl')))
+      self._train_to_the_next_evaluation()
+    self.progress.note(messages.done(self.folder.path))
+
+  def _announce(self):
+    record = self.folder.record(
+        device=tf_setup.device(self._gpus),
+        threads=tf_setup.threads(self._config.threads))
+    self.progress.note(messages.start(record))
+    for line in [
+        tf_setup.unused_gpu(self._gpus),
+        *messages.beginning(self._config, self.collector)]:
+      if line:
+        self.progress.note(line)
 
   def _prefill(self):
     missing = min(self._config.prefill, int(self._config.steps)) - int(
@@ -222,8 +193,7 @@ class Training:
         if saved is None else
         f'Resumed at env step {self.env_step:,} after {made.updates:,} '
         'updates.')
-    # What there is now stays, so that collections need not look at it:
-    # TensorFlow's graphs are a million objects.
+    # Lest collections look at the million objects of TensorFlow's graphs.
     gc.collect()
     gc.freeze()
     gc.collect()
@@ -260,38 +230,38 @@ class Training:
     self.folder.log.write(self.learner.updates, fps, **numbers)
 
   def _evaluate(self):
-    log = self.folder.log
+    # Dict of name to mean return, of the evaluations or else of training.
     results = self.evaluator.evaluate(
         self.learner.agent, lambda doing: self.progress.tick(doing=doing))
     for name, result in results.items():
-      log.evaluation(name, result)
-    log.report(self.learner.report())
-    scores = {k: x.returns.mean() for k, x in results.items()}
-    if not results and self._returns:  # What the best checkpoint goes by then.
-      scores['train'] = sum(self._returns) / len(self._returns)
-    self._returns.clear()
+      self.folder.log.evaluation(name, result)
+    self.folder.log.report(self.learner.report())
+    if not results and self._returns:
+      return {'train': sum(self._returns) / len(self._returns)}
+    return {k: x.returns.mean() for k, x in results.items()}
+
+  def _keep(self, scores):
     with signals.held():
       self._write_log()
-      log.curve()
+      self.folder.log.curve()
       self.evaluator.evaluated = int(self.step)
+      self._returns.clear()
       self.checkpoint(scores.get('eval', scores.get('train')))
     gc.collect()  # Figures are cycles, of 2.5 MB that would pile up.
     self.progress.tick(**scores)
     self.progress.note(f'Env step {self.env_step:,}: ' + (', '.join(
         f'{k.replace("_", " ")} return {v:.0f}' for k, v in scores.items())
-        or 'no episode has ended since the last checkpoint.'))
+        or "none of the agent's episodes has ended since the last one."))
+
+  def _train_to_the_next_evaluation(self):
+    config, step = self._config, int(self.step)
+    following = (step // config.eval_every + 1) * config.eval_every
+    with signals.held():
+      self.collector.collect(
+          self.learner.policy(), min(following, int(config.steps)) - step)
 
   def checkpoint(self, score=None):
-    """Writes a checkpoint.
-
-    Args:
-      score: float, the mean clean evaluation return at this step, or None if
-        there was no evaluation.
-
-    Raises:
-      TrainingError: if a parameter is not finite; the ones before are kept.
-      OSError or tf.errors.OpError: if it cannot be written.
-    """
+    """Writes a checkpoint, see `RunFolder.save`, if all numbers are finite."""
     self.learner.check()
     self.folder.save({
         'evaluated': self.evaluator.evaluated,

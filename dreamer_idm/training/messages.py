@@ -1,25 +1,23 @@
-"""What a training says of itself: its needs, its length, where it stopped."""
+"""What a training says of itself: its settings, its needs, its length."""
 
 import os
 import re
 
 from .. import display
-from ..runs import checkpoints
 from ..upstream.config import NOTHING
-from . import replay as replay_lib
+from . import episodes
 
 GB = 1e9
 
 
 def start(record):
-  """Says what trains, and on what.
+  """Says what trains, on what, and with which settings that were changed.
 
   Args:
     record: dict, a line of `runs.provenance`.
 
   Returns:
-    str, one line; a second part names the settings that are not the ones that
-    the run began with.
+    str, one line.
   """
   commit = record['commit'] and (
       f' ({record["commit"][:10]}{", changed" if record["dirty"] else ""})')
@@ -31,77 +29,60 @@ def start(record):
   return f'{line} Other settings than at first: {changed}.' if changed else line
 
 
-def memory(config, env):
-  """Says how much memory the replay will need.
+def beginning(config, envs):
+  """Says what to know before a run collects anything.
 
   Args:
     config: upstream's Config with our keys.
-    env: environment with `obs_space` and `act_space`, dicts of spaces.
+    envs: has `obs_space` and `act_space`, dicts of gymnasium spaces.
 
   Returns:
-    list of str, one line each; a second one if this machine has less.
+    list of str, one line each.
   """
-  size = replay_lib.step_bytes(env.obs_space, env.act_space)
-  steps = int(config.steps)
-  if config.replay['capacity']:
-    steps = min(steps, int(config.replay['capacity']))
   lines = [
-      f'The replay will need up to {steps * size / GB:.2g} GB of memory: '
-      f'{steps:,} agent steps of {size / 1e3:.2g} KB (--replay.capacity '
-      'bounds it).']
-  total = os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE')
-  if steps * size > total:
+      *_memory(config, envs),
+      *_unlogged(config, {**envs.obs_space, **envs.act_space})]
+  if config.steps <= config.prefill:
     lines.append(
-        f'This machine has {total / GB:.2g} GB: lower --replay.capacity.')
+        'This run is no longer than its random steps: steps is '
+        f'{int(config.steps):,}, prefill {config.prefill:,}. All that it '
+        f'learns are {config.pretrain} updates of pretraining.')
   return lines
 
 
-def random_only(config):
-  """Says that a run ends before it acts by what it has learned.
-
-  Args:
-    config: upstream's Config with our keys.
-
-  Returns:
-    str, one line; empty if it does not.
-  """
-  if config.steps > config.prefill:
-    return ''
-  return (
-      f'This run is no longer than its random steps: steps is '
-      f'{int(config.steps):,}, prefill {config.prefill:,}. All that it learns '
-      f'are {config.pretrain} updates of pretraining.')
+def _memory(config, envs):
+  size = episodes.step_bytes({**envs.obs_space, **envs.act_space})
+  steps = int(config.steps)
+  if config.replay['capacity']:
+    steps = min(steps, int(config.replay['capacity']))
+  yield (
+      f'The replay will need up to {steps * size / GB:.2g} GB of memory: '
+      f'{steps:,} agent steps of {size / 1e3:.2g} KB (--replay.capacity '
+      'bounds it).')
+  total = os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE')
+  if steps * size > total:
+    yield f'This machine has {total / GB:.2g} GB: lower --replay.capacity.'
 
 
-def unlogged(config, spaces):
-  """Says which of --log_keys_* find nothing in the episodes.
-
-  Args:
-    config: upstream's Config with our keys.
-    spaces: dict of gymnasium spaces, of observations and actions.
-
-  Returns:
-    list of str, one line for each key; empty with upstream's defaults.
-  """
-  lines = []
+def _unlogged(config, spaces):
+  # What --log_keys_* name in vain; upstream's defaults do not count.
   for key in ('log_keys_sum', 'log_keys_mean', 'log_keys_max'):
-    # Alternatives are told apart where nothing else can be meant by a bar.
+    # A bar separates alternatives for certain where there are no brackets.
     pattern = config[key]
     parts = [pattern] if re.search(r'[][()\\]', pattern) else (
         pattern.split('|'))
     lost = [x for x in parts if x not in NOTHING and not any(
         re.match(x, name) for name in spaces)]
     if lost:
-      lines.append(
+      yield (
           f'--{key} {"|".join(lost)} matches nothing in the episodes '
           f'({", ".join(spaces)}), so nothing is logged of it.')
   images = [k for k, v in spaces.items() if len(v.shape) == 3]
   lost = [x for x in config.log_keys_video if x not in (*images, 'image')]
   if lost:
-    lines.append(
+    yield (
         f'--log_keys_video {" ".join(lost)} is none of the images '
         f'({", ".join(images) or "there are none"}).')
-  return lines
 
 
 def forecast(config, step, seconds, gpus):
@@ -127,43 +108,8 @@ def forecast(config, step, seconds, gpus):
   return line
 
 
-def way_on(config, logdir, step):
-  """Says what the same command will do after a run that has stopped.
-
-  Args:
-    config: upstream's Config with our keys.
-    logdir: pathlib.Path of the run.
-    step: int, agent steps done.
-
-  Returns:
-    str, one line.
-  """
-  where = (
-      f'Stopped at env step {step * config.action_repeat:,}; the same command ')
-  # The disk knows: a checkpoint may be whole and its copy have failed.
-  kept = checkpoints.Checkpoints(logdir / 'checkpoints').step()
-  if kept is None:
-    return where + 'starts over, for nothing was learned yet.'
-  if kept == step:
-    return where + 'goes on from there.'
-  return where + (
-      'goes on from the last checkpoint, at env step '
-      f'{kept * config.action_repeat:,}.')
-
-
-def last_words(error, logdir):
-  """Says in a line what went wrong.
-
-  Args:
-    error: OSError or tf.errors.OpError.
-    logdir: pathlib.Path, named where the error names no file.
-
-  Returns:
-    str of at most 300 characters, unless a file's name is longer.
-  """
-  if isinstance(error, OSError) and error.strerror:
-    return f'{error.filename or logdir}: {error.strerror}'
-  # TensorFlow's last words stand behind a trace and before a node's name.
-  lines = [x.strip() for x in str(error).splitlines()]
-  lines = [x for x in lines if x and not x.startswith(('[[', 'File '))]
-  return lines[-1][:300] if lines else type(error).__name__
+def done(logdir):
+  """Says where the results of a run that has reached its end are."""
+  return f'Done. Results are in {logdir}: ' + ', '.join(
+      x.name for x in sorted(logdir.iterdir())
+      if x.suffix in ('.png', '.gif', '.jsonl'))

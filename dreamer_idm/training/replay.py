@@ -8,9 +8,9 @@ import shutil
 import numpy as np
 
 from .. import upstream
-from ..errors import UsageError
 from ..runs import episode_files
 from ..runs import files
+from . import episodes
 
 _save = functools.partial(
     episode_files.save_whole, upstream.common.replay.save_episode)
@@ -37,7 +37,7 @@ class SeededReplay(upstream.common.Replay):
   """
 
   def __init__(self, directory, seed, **kwargs):
-    """Loads the episodes of a directory; renames what is none.
+    """Loads the episodes of a directory; quarantines what is not one.
 
     Args:
       directory: pathlib.Path, created if missing.
@@ -45,14 +45,14 @@ class SeededReplay(upstream.common.Replay):
       **kwargs: upstream's: capacity, ongoing, minlen, maxlen,
         prioritize_ends.
     """
-    self.unreadable: list[str] = []  # Files that were set aside.
+    self.unreadable: list[str] = []  # Files in quarantine.
     self.short: list[int] = []  # Lengths of the episodes below minlen.
     self._offline: dict = {}  # File -> episode, as upstream keeps its own.
     shutil.rmtree(
         directory / episode_files.UNFINISHED, ignore_errors=True)
     for path in sorted(directory.glob('*.npz')):
       if not path.stem.split('-')[-1].isdecimal():
-        self._set_aside(path)
+        self._quarantine(path)
     with _files_by(load=self._load):
       super().__init__(directory, **kwargs)
     self._random = np.random.RandomState(seed)
@@ -77,20 +77,20 @@ class SeededReplay(upstream.common.Replay):
 
   def _load(self, directory, capacity=None, minlen=1):
     # In upstream's place: oldest first, the latest ones up to the capacity.
-    episodes, steps = {}, 0
+    found, steps = {}, 0
     for path in sorted(directory.glob('*.npz'), reverse=True):
       episode = episode_files.read(path)
       if episode is None:
-        self._set_aside(path)
+        self._quarantine(path)
         continue
-      episodes[str(path)] = as_collected(episode)
+      found[str(path)] = episodes.as_collected(episode)
       steps += len(episode['action']) - 1
       if capacity and steps >= capacity:
         break
-    for path in episode_files.unlike_the_others(episodes):
-      del episodes[path]
-      self._set_aside(pathlib.Path(path))
-    return dict(reversed(episodes.items()))
+    for path in episode_files.unlike_the_others(found):
+      del found[path]
+      self._quarantine(pathlib.Path(path))
+    return dict(reversed(found.items()))
 
   def add_offline(self, directory, spaces):
     """Adds episodes that others made, for as long as the replay is open.
@@ -99,31 +99,19 @@ class SeededReplay(upstream.common.Replay):
     count nowhere, and no capacity drops them.
 
     Args:
-      directory: pathlib.Path of files *.npz in the format of the replay.
-      spaces: dict of gymnasium spaces, of observations and `action`. What
-        episodes have besides is left out.
+      directory: pathlib.Path, see `episodes.read_offline`.
+      spaces: dict of gymnasium spaces, of observations and `action`.
 
     Returns:
       int, how many episodes; and int, their agent steps.
 
     Raises:
-      UsageError: if one of them is no episode of this task.
+      UsageError: if one of them is not an episode of this task.
     """
-    for path in sorted(directory.glob('*.npz')):
-      episode = episode_files.read(path, named=False)
-      if episode is None:
-        raise UsageError(
-            f'{path} is no episode: expected finite arrays of the same length, '
-            f'{", ".join(episode_files.NEEDED)} and the observations')
-      self._offline[str(path)] = _fitting(as_collected(episode), spaces, path)
-    lengths = [len(x['action']) - 1 for x in self._offline.values()]
-    if not lengths or min(lengths) < self._minlen:
-      raise UsageError(
-          f'{directory} has no episodes (*.npz)' if not lengths else
-          f'{directory} has an episode of {min(lengths)} agent steps, but '
-          f'--replay.minlen is {self._minlen}: lower it')
+    self._offline = episodes.read_offline(directory, spaces, self._minlen)
     self._complete_eps = {**self._offline, **self._episodes()}
-    return len(lengths), sum(lengths)
+    return len(self._offline), sum(
+        len(x['action']) - 1 for x in self._offline.values())
 
   def _enforce_limit(self):
     # The capacity is that of the run's own episodes.
@@ -131,9 +119,9 @@ class SeededReplay(upstream.common.Replay):
     super()._enforce_limit()
     self._complete_eps = {**self._offline, **self._complete_eps}
 
-  def _set_aside(self, path):
-    aside = files.quarantine(path, episode_files.UNREADABLE)
-    self.unreadable.append(aside.name)
+  def _quarantine(self, path):
+    self.unreadable.append(
+        files.quarantine(path, episode_files.UNREADABLE).name)
 
   def batches(self, batch, length):
     """Yields training batches without end.
@@ -153,9 +141,9 @@ class SeededReplay(upstream.common.Replay):
       yield {k: np.stack([x[k] for x in drawn]) for k in drawn[0]}
 
   def forget_unfinished(self, worker=None):
-    """Drops the episodes under way, for when their environments start over.
+    """Drops the unfinished episode of one environment, or of all.
 
-    Upstream would put the next episode's steps behind them, as one episode.
+    Upstream would put the next episode's steps behind it, as one episode.
 
     Args:
       worker: int, the environment's number; None for all of them.
@@ -170,19 +158,16 @@ class SeededReplay(upstream.common.Replay):
     """File names of the episodes in memory, in the order of drawing."""
     return [pathlib.Path(x).name for x in self._episodes()]
 
-  def _episodes(self) -> dict:
-    # The run's own.
-    return {k: v for k, v in self._complete_eps.items()
-            if k not in self._offline}
+  def _episodes(self):
+    # The run's own, dict of file to episode.
+    return {
+        k: v for k, v in self._complete_eps.items() if k not in self._offline}
 
   def keep(self, names):
-    """Puts the episodes in memory into a given order and drops all others.
+    """Keeps the episodes of `names`, a list from `loaded`, in this order.
 
-    Files only tell the second of their making; which episode a random number
-    picks depends on the exact order.
-
-    Args:
-      names: list of str from `loaded`.
+    Which episode a random number picks depends on the order, and files only
+    tell the second of their making.
     """
     found = {pathlib.Path(k).name: (k, v) for k, v in self._episodes().items()}
     kept = dict(found[x] for x in names if x in found)
@@ -200,110 +185,13 @@ class SeededReplay(upstream.common.Replay):
     set_random_state(self._random, state)
 
 
-def as_collected(episode):
-  """Brings an episode's observations to the form that collection gives them.
-
-  Episodes of earlier versions and of other people's making have scalars
-  without an axis of their own, and numbers of any type.
-
-  Args:
-    episode: dict of arrays [T + 1, ...].
-
-  Returns:
-    dict of arrays: observations are uint8 or float32 [T + 1, n] or more axes.
-  """
-  def collected(key, value):
-    if key in episode_files.NEEDED or key.startswith('log_'):
-      return value
-    value = value if value.dtype == np.uint8 else value.astype(np.float32)
-    return value[:, None] if value.ndim == 1 else value
-  return {k: collected(k, v) for k, v in episode.items()}
-
-
-def _fitting(episode, spaces, path):
-  # What the spaces have of an episode, in the replay's types.
-  for key, space in spaces.items():
-    if key not in episode or episode[key].shape[1:] != space.shape:
-      came = 'missing' if key not in episode else (
-          f'with shape {list(episode[key].shape[1:])}')
-      raise UsageError(
-          f'{path} is no episode of this task: {key} is {came}, expected '
-          f'[steps + 1, {", ".join(map(str, space.shape))}]')
-  if np.abs(episode['action']).max() > 1 + 1e-6:
-    raise UsageError(
-        f'{path} has actions beyond -1 and 1: expected those of the agent, '
-        "which are scaled to the environment's bounds")
-  return {k: upstream.common.replay.convert(episode[k]) for k in spaces}
-
-
-def step_bytes(obs_space, act_space):
-  """Finds what an agent step takes in memory.
-
-  Args:
-    obs_space: dict of gymnasium spaces.
-    act_space: dict of gymnasium spaces.
-
-  Returns:
-    int, bytes of all its arrays as upstream converts them.
-  """
-  def size(space):
-    kept = upstream.common.replay.convert(np.zeros((), space.dtype))
-    return int(np.prod(space.shape)) * kept.dtype.itemsize
-  return sum(map(size, {**obs_space, **act_space}.values()))
-
-
 def plain_random_state(random):
-  """Reads a generator's state.
-
-  Args:
-    random: np.random.RandomState, or the module np.random.
-
-  Returns:
-    list of plain data.
-  """
+  """Reads the state of a RandomState, or of np.random, as plain data."""
   name, keys, *rest = random.get_state()
   return [name, [int(x) for x in keys], *rest]
 
 
 def set_random_state(random, state):
-  """Puts a generator back into a state.
-
-  Args:
-    random: np.random.RandomState, or the module np.random.
-    state: list from `plain_random_state`.
-  """
+  """Puts a generator back into a state of `plain_random_state`."""
   name, keys, *rest = state
   random.set_state((name, np.array(keys, np.uint32), *rest))
-
-
-def names(directory):
-  """Lists the finished episodes of a replay directory.
-
-  Args:
-    directory: pathlib.Path.
-
-  Returns:
-    sorted list of str, file names.
-  """
-  return sorted(x.name for x in directory.glob('*.npz'))
-
-
-def set_aside(directory, kept):
-  """Renames the episodes that a checkpoint does not know.
-
-  A run that was killed may have finished episodes after its last checkpoint.
-  It will live through those steps again; keeping them would show it more of
-  the environment than its step count says.
-
-  Args:
-    directory: pathlib.Path of the replay.
-    kept: collection of str, file names that stay.
-
-  Returns:
-    int, how many files now end in `.after_checkpoint`.
-  """
-  kept = set(kept)
-  late = [x for x in names(directory) if x not in kept]
-  for name in late:
-    files.quarantine(directory / name, 'after_checkpoint')
-  return len(late)

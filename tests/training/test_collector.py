@@ -9,7 +9,7 @@ import tiny
 from bench import ledger
 from dreamer_idm import upstream
 from dreamer_idm.errors import UsageError
-from dreamer_idm.training import replay as replay_lib
+from dreamer_idm.runs import episode_files
 
 
 @pytest.fixture
@@ -162,4 +162,4 @@ def test_it_reopens_what_its_state_names(collect, tmp_path):
   notes.clear()
   assert collect(note=notes.append).replay.loaded == []
   assert notes[0].startswith('2 episodes')
-  assert replay_lib.names(tmp_path / 'episodes') == []
+  assert episode_files.names(tmp_path / 'episodes') == []

@@ -62,7 +62,7 @@ def test_a_loss_that_is_not_finite_ends_it_with_the_last_state_kept(
   at_step(first, 75, poison)
   with pytest.raises(TrainingError, match=(
       r'model_loss is not finite in update 4: lower .* Stopped at env step '
-      r'80; the same command goes on from the last checkpoint, at env step '
+      r'80; the same command resumes from the last checkpoint, at env step '
       r'60\.')):
     first.run()
   found = checkpoints.Checkpoints(tmp_path / 'checkpoints')
@@ -201,7 +201,7 @@ def test_a_pipe_closed_before_the_start_ends_likewise(tmp_path):
   episodes.mkdir(parents=True)
   (episodes / '20260101T000000-0-100.npz').write_bytes(b'foreign')
   process = run.start()
-  process.stdout.close()  # Nobody reads of the file that is set aside.
+  process.stdout.close()  # Nobody reads of the file in quarantine.
   assert process.wait(timeout=900) == 130
   assert not (run.logdir / 'checkpoints').exists()
 
@@ -224,7 +224,7 @@ def test_a_full_disk_is_one_line_and_keeps_what_there_is(
     first = training()
     at_step(first, 80, lambda: fill(filler))
     with pytest.raises(TrainingError, match=(
-        'No space left.*the same command goes on from the last checkpoint, at '
+        'No space left.*the same command resumes from the last checkpoint, at '
         'env step 60')) as error:
       first.run()
     assert '\n' not in str(error.value)

@@ -8,6 +8,7 @@ import pytest
 
 from dreamer_idm.errors import UsageError
 from dreamer_idm.runs import episode_files
+from dreamer_idm.training import episodes
 from dreamer_idm.training import replay as replay_lib
 
 
@@ -68,12 +69,12 @@ def test_an_unfinished_episode_is_not_glued_to_the_next(replay):
   assert replay.stats['total_steps'] == 60 + 5
 
 
-def test_episodes_a_checkpoint_does_not_know_are_set_aside(replay, tmp_path):
-  names = replay_lib.names(tmp_path)
+def test_episodes_a_checkpoint_does_not_know_are_quarantined(replay, tmp_path):
+  names = episode_files.names(tmp_path)
   assert len(names) == 3
   content = (tmp_path / names[2]).read_bytes()
-  assert replay_lib.set_aside(tmp_path, names[:2]) == 1
-  assert replay_lib.names(tmp_path) == names[:2]
+  assert episode_files.quarantine_unknown(tmp_path, names[:2]) == 1
+  assert episode_files.names(tmp_path) == names[:2]
   aside = tmp_path / (names[2] + '.after_checkpoint')
   assert aside.read_bytes() == content
   reopened = replay_lib.SeededReplay(tmp_path, 0, minlen=4, maxlen=4)
@@ -120,13 +121,13 @@ def damage(path, kind):
 @pytest.mark.parametrize('kind', [
     'cut', 'empty', 'flipped', 'text', 'folder', 'pickle', 'no reward',
     'other length', 'other shape', 'text values', 'nan', 'scalar'])
-def test_what_is_no_episode_is_set_aside(replay, tmp_path, capsys, kind):
-  bad, *good = replay_lib.names(tmp_path)
+def test_what_is_no_episode_is_quarantined(replay, tmp_path, capsys, kind):
+  bad, *good = episode_files.names(tmp_path)
   damage(tmp_path / bad, kind)
   opened = reopen(tmp_path)
   assert opened.unreadable == [bad + '.unreadable']
   assert (tmp_path / (bad + '.unreadable')).exists()
-  assert sorted(opened.loaded) == good == replay_lib.names(tmp_path)
+  assert sorted(opened.loaded) == good == episode_files.names(tmp_path)
   assert opened.stats['total_episodes'] == opened.stats['loaded_episodes'] == 2
   next(opened.batches(3, 4))
   assert capsys.readouterr() == ('', '')
@@ -134,7 +135,7 @@ def test_what_is_no_episode_is_set_aside(replay, tmp_path, capsys, kind):
 
 @pytest.mark.parametrize('name', [
     'x.npz', '-.npz', 'a-b.npz', '\u0662-\u00b2.npz', 'a-1e3.npz'])
-def test_foreign_names_are_set_aside(replay, tmp_path, name):
+def test_foreign_names_are_quarantined(replay, tmp_path, name):
   (tmp_path / name).write_bytes(b'foreign')
   opened = reopen(tmp_path)
   assert opened.unreadable == [name + '.unreadable']
@@ -143,7 +144,7 @@ def test_foreign_names_are_set_aside(replay, tmp_path, name):
 
 
 def test_the_capacity_bounds_what_is_loaded(replay, tmp_path):
-  newest = replay_lib.names(tmp_path)[-1]
+  newest = episode_files.names(tmp_path)[-1]
   assert reopen(tmp_path, capacity=20).loaded == [newest]
   assert reopen(tmp_path, capacity=21).stats['loaded_steps'] == 40
   assert reopen(tmp_path, capacity=0).stats['loaded_steps'] == 60
@@ -189,8 +190,8 @@ def test_memory_of_a_step_is_what_the_arrays_take(replay):
   spaces = {
       'image': box(0, 255, (8, 8, 3), np.uint8), 'reward': box(-1, 1, ()),
       'vector': box(-1, 1, (5,), np.float64), 'is_last': box(0, 1, (), bool)}
-  assert replay_lib.step_bytes(
-      spaces, {'action': box(-1, 1, (2,))}) == 192 + 4 + 20 + 1 + 8
+  assert episodes.step_bytes(
+      {**spaces, 'action': box(-1, 1, (2,))}) == 192 + 4 + 20 + 1 + 8
 
 
 # Episodes that others made.
@@ -244,8 +245,8 @@ def test_offline_episodes_are_drawn_but_count_nowhere(heights, tmp_path):
 
 
 @pytest.mark.parametrize('changes, message', [
-    ({'reward': None}, 'is no episode: expected'),
-    ({'action': np.full((10, 2), np.nan)}, 'is no episode: expected'),
+    ({'reward': None}, 'is not an episode: expected'),
+    ({'action': np.full((10, 2), np.nan)}, 'is not an episode: expected'),
     ({'height': None}, r'height is missing, expected \[steps \+ 1, 1\]'),
     ({'action': np.zeros((10, 3))}, r'action is with shape \[3\], expected'),
     ({'action': np.full((10, 2), 1.5)}, 'actions beyond -1 and 1')])
@@ -265,7 +266,7 @@ def test_offline_folders_without_use_are_one_line(heights, tmp_path):
 
 
 def test_scalars_of_earlier_versions_go_with_those_of_today(heights, tmp_path):
-  path = replay_lib.names(tmp_path / 'own')[0]
+  path = episode_files.names(tmp_path / 'own')[0]
   old = {**episode(20), 'height': np.ones(21), 'log_x': np.zeros(21)}
   np.savez(tmp_path / 'own' / path, **old)
   opened = replay_lib.SeededReplay(tmp_path / 'own', 0, minlen=4, maxlen=4)
