@@ -15,7 +15,7 @@ def run(argv):
 
   Raises:
     UsageError: for a mistake of the user's.
-    TrainingError: if the training cannot go on.
+    TrainingError: if the training cannot continue.
     KeyboardInterrupt: when interrupted; what was trained is saved.
   """
   if {'--help', '-h', '--help=all'} & set(argv):
@@ -25,5 +25,5 @@ def run(argv):
   environments.check_task(config.task)
   for line in same_run.idle_flags(argv, config):
     print(line, file=sys.stderr, flush=True)
-  from . import loop  # TensorFlow only comes now: mistakes answer at once.
-  loop.run(config)
+  from . import start  # TensorFlow only comes now: mistakes answer at once.
+  start.run(config)

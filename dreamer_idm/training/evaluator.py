@@ -19,9 +19,6 @@ class Evaluator:
       seed: int.
       evaluated: int, agent step of the last evaluation; None before any.
       note: function of str, told of failures.
-
-    Raises:
-      UsageError: see `environments.make_envs`.
     """
     self._config, self.evaluated = config, evaluated
     # Without evaluations there is no second environment: a robot is but one.
@@ -41,14 +38,10 @@ class Evaluator:
     return sum(x.restarts for x in self.envs.values())
 
   def due(self, step):
-    """Says whether an evaluation is due.
+    """Whether an evaluation is due after so many agent steps.
 
-    Args:
-      step: int, agent steps done.
-
-    Returns:
-      bool: behind the prefill, at the first step of each `eval_every` (which
-      several environments may step over) and at the end.
+    It is behind the prefill, at the first step of each `eval_every` (which
+    several environments may step over) and at the end.
     """
     if self.evaluated is None or self.evaluated == step:
       return self.evaluated is None

@@ -50,22 +50,14 @@ class Learner:
     self._latent = self.agent.wm.rssm.initial(self._batch)
 
   def trace(self):
-    """Makes the first update, which traces its graph.
-
-    Returns:
-      dict of scalar tensors, the update's metrics.
-    """
+    """Makes the first update, which traces its graph; returns its metrics."""
     metrics = self.update()
     self._forget_latent()
     self._timed = []
     return metrics
 
   def restored(self, state):
-    """Takes over a checkpoint's plain state, its parameters being loaded.
-
-    Args:
-      state: dict from `state`.
-    """
+    """Takes over a plain state of `state`; the parameters are loaded."""
     self.updates, self.to_pretrain = state['updates'], state['to_pretrain']
     for_numpy, for_replay = state['random']
     replay_lib.set_random_state(np.random, for_numpy)
@@ -121,7 +113,7 @@ class Learner:
     """Predicts six sequences of a fresh batch in open loop.
 
     Returns:
-      dict of float [T, 3 * h, n * w, C] in [0, 1], see upstream's report.
+      dict of float [T, 3 * h, n * w, C] in [0, 1], upstream's report.
     """
     return self.agent.report({k: v[:6] for k, v in next(self.batches).items()})
 
@@ -135,11 +127,7 @@ class Learner:
           'was written')
 
   def state(self):
-    """Describes what is not in the agent's variables, for a checkpoint.
-
-    Returns:
-      dict of plain data.
-    """
+    """Describes as plain data what is not in the agent's variables."""
     return {
         'updates': self.updates,
         'to_pretrain': self.to_pretrain,

@@ -14,15 +14,9 @@ import time
 from typing import Any
 
 from .. import display
-from ..agent import registry
 from ..agent import tf_setup
-from ..config import load as config_lib
 from ..config import rules
-from ..config import same_run
-from ..envs import environments
-from ..envs import rendering
 from ..errors import TrainingError
-from ..runs import lock
 from . import collector
 from . import endings
 from . import evaluator
@@ -33,46 +27,17 @@ from . import run_folder
 from . import signals
 
 
-def run(config):
-  """Trains until `config.steps`, resuming what is in the logdir.
-
-  Args:
-    config: upstream's Config with our keys.
-
-  Returns:
-    pathlib.Path of the logdir.
-
-  Raises:
-    UsageError: if the settings, the machine or the logdir do not allow it.
-    TrainingError: if it cannot continue; says where the same command resumes.
-    KeyboardInterrupt: when interrupted; what was trained is saved.
-  """
-  logdir = config_lib.logdir(config)
-  same_run.check(config, logdir / 'config.yaml')
-  with lock.locked(logdir):
-    _run(config, logdir)
-  return logdir
-
-
-def _run(config, logdir):
-  rendering.choose_backend(environments.renders(config))
-  signals.listen()
-  gpus = tf_setup.configure(
-      config.precision, config.threads, config.jit, config.fast)
-  registry.extensions(config)  # Mistakes show before anything is collected.
-  with endings.told(logdir, lambda line: None, lambda: 'Nothing was lost.'):
-    training = Training(config, logdir, gpus)
-  try:
-    training.run()
-  finally:
-    training.close()
-
-
 class Training:
   """One run: a collector, a learner, an evaluator and the run's folder."""
 
   def __init__(self, config, logdir, gpus=()):
-    """Opens the folder, the replay and the environments; no training yet."""
+    """Opens the folder, the replay and the environments; no training yet.
+
+    Args:
+      config: upstream's Config with our keys.
+      logdir: pathlib.Path, existing and locked.
+      gpus: list of the GPUs in use.
+    """
     self._config, self._gpus = config, gpus
     self.progress = progress.Progress(int(config.steps) * config.action_repeat)
     note = self.progress.note

@@ -33,10 +33,7 @@ def rewind(logdir, env_step=None, size=None):
       tells apart rows of the same step from before and after.
 
   Returns:
-    list of str, what happened to the whole file, at most one line.
-
-  Raises:
-    OSError: if it cannot be written; the file is then as it was.
+    list of str, at most one line: what happened to the whole file.
   """
   path = logdir / 'metrics.jsonl'
   if not path.exists() or not path.stat().st_size:
@@ -73,7 +70,7 @@ def _ends_a_line(path, size):
 
 
 class _Dispensable:
-  """What may fail without ending a training; it is told of once."""
+  """Context that may fail without ending a training; it is told of once."""
 
   def __init__(self, note):
     self._note, self._told = note, set()
@@ -87,7 +84,7 @@ class _Dispensable:
         self._told.add(name)
         words = ' '.join(str(error).split())[:200] or type(error).__name__
         self._note(
-            f'{name} cannot be written ({words}); the training goes on '
+            f'{name} cannot be written ({words}); the training continues '
             'without.')
 
   def output(self, output, name):
@@ -108,9 +105,6 @@ class RunLog:
       logdir: pathlib.Path, existing.
       step: upstream's Counter of agent steps, where the run starts from.
       note: function of str, told of what cannot be written.
-
-    Raises:
-      OSError: if metrics.jsonl cannot be written.
     """
     self._config, self._logdir, self._step = config, logdir, step
     self._dispensable = _Dispensable(note)
@@ -122,11 +116,7 @@ class RunLog:
     ], multiplier=config.action_repeat)
 
   def size(self):
-    """Waits until metrics.jsonl is on the disk.
-
-    Returns:
-      int, its bytes.
-    """
+    """Waits until metrics.jsonl is on the disk; returns its bytes."""
     path = self._logdir / 'metrics.jsonl'
     if not path.exists():
       return 0
@@ -134,11 +124,7 @@ class RunLog:
     return path.stat().st_size
 
   def update(self, metrics):
-    """Collects an update's metrics until the next `write`.
-
-    Args:
-      metrics: dict of scalar tensors.
-    """
+    """Collects an update's metrics, a dict of scalar tensors, for `write`."""
     for key, value in metrics.items():
       self._metrics[key].append(value)
 
@@ -177,14 +163,11 @@ class RunLog:
     self._logger.write(fps)
 
   def episode(self, episode, stats):
-    """Writes a training episode, under upstream's names.
+    """Writes a training episode, under upstream's names; returns its return.
 
     Args:
       episode: dict of arrays [T + 1, ...].
       stats: dict of numbers, the replay's.
-
-    Returns:
-      float, the undiscounted return.
     """
     score = episode['reward'].astype(np.float64).sum()
     self._logger.scalar('train_return', score)
@@ -204,12 +187,7 @@ class RunLog:
           self._logger.scalar(f'{name}_{mode}_{key}', np.mean(values))
 
   def evaluation(self, name, result):
-    """Notes an evaluation; `write` writes it.
-
-    Args:
-      name: str, `eval` or `eval_rotated`.
-      result: rollout.Evaluation.
-    """
+    """Notes a rollout.Evaluation, `eval` or `eval_rotated`, for `write`."""
     episode = result.episode
     self._logger.scalar(f'{name}_return', result.returns.mean())
     if len(result.returns) > 1:  # JSON has no NaN.
@@ -238,7 +216,7 @@ class RunLog:
     self._logger._metrics.clear()
 
   def report(self, videos):
-    """Notes the world model's open-loop predictions; `write` writes them.
+    """Notes the world model's open-loop predictions for `write`.
 
     Args:
       videos: dict of float [T, 3 * h, n * w, C] in [0, 1], upstream's report.

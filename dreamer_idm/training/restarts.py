@@ -3,70 +3,30 @@
 Days of training meet a simulator that crashes, hangs or raises. The driver
 sees such an episode end; `broken` says that it is none, so that the training
 neither counts its last step nor keeps it. A mistake in somebody's own
-environment is not restarted where it shows at once: at the first reset or
-step.
+environment is not restarted where it shows at once: at the first reset or step,
+and in a new run in the first episode.
 """
 
 import contextlib
 import math
-import os
-import pathlib
-import traceback
 
-import gymnasium
 import numpy as np
 
 from ..envs import environments
 from ..envs import workers
 from ..errors import TrainingError
 from ..errors import UsageError
-from ..upstream import path as upstream_path
+from . import failures
 from . import signals
 
 LIMIT = 3  # Restarts without a whole episode between them.
-# Where the frames between the training and somebody's environment are.
-_WRAPPERS = tuple(str(x) + os.sep for x in (
-    pathlib.Path(__file__).parents[1], upstream_path.directory(),
-    pathlib.Path(gymnasium.__file__).parent))
-
-
-class Notes:
-  """What is told of the environments of a training, each thing once."""
-
-  def __init__(self, note=print):
-    """Begins with nothing told.
-
-    Args:
-      note: function of str.
-    """
-    self._note, self._told = note, set()
-
-  def __call__(self, text):
-    """Tells something each time.
-
-    Args:
-      text: str, one line.
-    """
-    self._note(text)
-
-  def once(self, what, text):
-    """Tells something unless that kind has been told of.
-
-    Args:
-      what: str, the kind.
-      text: str of one or more lines.
-    """
-    if what not in self._told:
-      self._told.add(what)
-      for line in text.splitlines():
-        self._note(line)
 
 
 class Restarted:
   """An environment in upstream's interface that outlives its failures."""
 
   def __init__(
-      self, make, name, notes=None, longest=math.inf, patience=math.inf,
+      self, make, name, notes, longest=math.inf, patience=math.inf,
       terminal='', learned=True):
     """Starts the environment.
 
@@ -74,15 +34,14 @@ class Restarted:
       make: function of an int, how often it was started before; returns an
         environment.
       name: str, for messages.
-      notes: Notes; None prints.
+      notes: failures.Notes.
       longest: int, agent steps; an episode that is as long ends the training.
       patience: int, agent steps after which an episode is told of.
       terminal: str, told when an episode ends in a terminal state, once.
-      learned: bool, whether something would be lost if it were not restarted:
-        else it has to get through an episode before it is restarted after
-        something is raised.
+      learned: bool, whether an agent would be lost; if not, what is raised in
+        the first episode ends the training.
     """
-    self._make, self._name, self._notes = make, name, notes or Notes()
+    self._make, self._name, self._notes = make, name, notes
     self._longest, self._patience = longest, patience
     self._terminal = terminal
     self.restarts = 0  # In the whole run of this process.
@@ -105,10 +64,7 @@ class Restarted:
     return environments.attribute(self._env, 'unlogged')
 
   def reset(self):
-    """Begins an episode.
-
-    Returns:
-      dict, the observation.
+    """Begins an episode; returns its first observation, a dict.
 
     Raises:
       UsageError: if the first one fails, or is not what its spaces say.
@@ -193,7 +149,7 @@ class Restarted:
     if isinstance(error, UsageError):
       # What was learned is saved before a training ends with an error of its.
       raise TrainingError(str(error)) if self._works else error
-    words, trace = _described(error)
+    words, trace = failures.described(error)
     self._notes.once('failed', trace)
     lost = isinstance(error, workers.WorkerLost)
     if not self._works or not (self._proven or lost):
@@ -217,27 +173,11 @@ class Restarted:
           self._env = self._make(self.restarts)
         return
       except Exception as failure:
-        words, _ = _described(failure)
+        words, _ = failures.described(failure)
 
   def close(self):
     """Ends the environment."""
     self._env.close()
-
-
-def _described(error):
-  # Its type and message in a line, and its traceback as text.
-  if isinstance(error, workers.WorkerLost):
-    return str(error), ''
-  text = str(error).strip()
-  if text.startswith('Traceback'):  # From a worker, which sends it as text.
-    return text.splitlines()[-1], text
-  words = f'{type(error).__name__}: {text}'.splitlines()[0].rstrip(': ')
-  # From the first frame that is neither ours nor a wrapper's.
-  frames = error.__traceback__
-  while frames and frames.tb_frame.f_code.co_filename.startswith(_WRAPPERS):
-    frames = frames.tb_next
-  return words, ''.join(traceback.format_exception(
-      type(error), error, frames or error.__traceback__))
 
 
 def make_envs(
@@ -256,9 +196,6 @@ def make_envs(
 
   Returns:
     list of Restarted.
-
-  Raises:
-    UsageError: see `environments.make_envs`.
   """
   first = environments.make_envs(config, mode, count, seed, perturb)
 
@@ -278,7 +215,7 @@ def make_envs(
       f'{config.task} has terminal states, but no head predicts them '
       '(pred_discount False): the critic expects rewards behind them. '
       '--pred_discount True learns them, with discount among --grad_heads.')
-  notes = Notes(note)
+  notes = failures.Notes(note)
   return [
       Restarted(
           lambda starts, number=number: build(number, starts),

@@ -24,7 +24,6 @@ class RunFolder:
 
     Raises:
       UsageError: if no checkpoint can be read though there are some.
-      OSError: if metrics.jsonl cannot be written.
     """
     self._config, self.path = config, logdir
     self._checkpoints = checkpoints.Checkpoints(logdir / 'checkpoints')
@@ -48,16 +47,10 @@ class RunFolder:
     config_lib.save(self._config, self.path / 'config.yaml')
 
   def record(self, **facts):
-    """Adds the line of this start to provenance.jsonl.
+    """Adds a line on this start to provenance.jsonl; returns it, a dict.
 
     Args:
       **facts: see `provenance.write`; steps and precision are known here.
-
-    Returns:
-      dict, the line.
-
-    Raises:
-      OSError: if it cannot be written.
     """
     config, step = self._config, int(self.step)
     return provenance.write(
@@ -66,20 +59,12 @@ class RunFolder:
         precision=config.precision, **facts)
 
   def attach(self, agent):
-    """Says whose variables `restore` and `save` mean.
-
-    Args:
-      agent: upstream's Agent or a subclass, with all its variables.
-    """
+    """Takes the agent, with all its variables, for `restore` and `save`."""
     self._checkpoints = checkpoints.Checkpoints(
         self.path / 'checkpoints', agent, self._config.checkpoints)
 
   def restore(self):
-    """Loads the latest checkpoint into the agent.
-
-    Raises:
-      UsageError: if it does not fit the agent.
-    """
+    """Loads the latest checkpoint, or raises UsageError if it does not fit."""
     try:
       self._checkpoints.restore()
     except (AssertionError, ValueError) as error:
@@ -97,8 +82,7 @@ class RunFolder:
         there was no evaluation.
 
     Raises:
-      OSError or tf.errors.OpError: if it cannot be written; the ones before
-        are kept.
+      OSError or tf.errors.OpError: if it cannot be written; those before stay.
     """
     step = int(self.step)
     best = score is not None and bool(self.best is None or score >= self.best)

@@ -1,4 +1,4 @@
-"""Whether the state of a training is one to go on from."""
+"""Whether a training can continue from its state."""
 
 import numpy as np
 import tensorflow as tf
@@ -12,14 +12,7 @@ ENTRIES = {
 
 
 def problem(state):
-  """Checks a checkpoint's plain state.
-
-  Args:
-    state: dict.
-
-  Returns:
-    str, what is wrong with it; empty if nothing is.
-  """
+  """Says what is wrong with a checkpoint's plain state; '' if nothing is."""
   for key, kind in ENTRIES.items():
     if not isinstance(state.get(key), kind):
       return f'it has no {key}'
@@ -32,19 +25,6 @@ def problem(state):
   return '' if len(state['random']) == 2 else 'it has no random states'
 
 
-def optimizers(agent):
-  """Finds an agent's optimizers.
-
-  Args:
-    agent: upstream's Agent or a subclass.
-
-  Returns:
-    list of upstream's Optimizers.
-  """
-  return [
-      x for x in agent.submodules if isinstance(x, upstream.common.Optimizer)]
-
-
 def not_finite(agent):
   """Looks for numbers that no training recovers from.
 
@@ -55,9 +35,10 @@ def not_finite(agent):
     str, the name of a parameter or optimizer moment that has NaN or inf;
     empty if there is none.
   """
-  found = [*agent.variables, *(y for x in optimizers(agent)
-                               for y in x.variables)]
-  for variable in found:
+  optimizers = [
+      x for x in agent.submodules if isinstance(x, upstream.common.Optimizer)]
+  for variable in [
+      *agent.variables, *(y for x in optimizers for y in x.variables)]:
     if variable.dtype.is_floating and not tf.reduce_all(
         tf.math.is_finite(variable)):
       return variable.name

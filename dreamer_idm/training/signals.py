@@ -25,9 +25,8 @@ class _Signals:
 def listen():
   """Lets the signals raise KeyboardInterrupt, where they may.
 
-  A second one within a few seconds is ignored: a cluster may tell every
-  process, and a parent its children once more, while the first one is about
-  to save.
+  A second one within a few seconds is ignored: a cluster may tell every process
+  and a parent its children, while the first signal is about to save.
   """
   for signum in SIGNALS:
     # Whoever started this with nohup wants no SIGHUP.
