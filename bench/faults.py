@@ -172,7 +172,7 @@ def check(run):
     name = tuple(int(x) for x in vector[0, :2])
     assert name not in seen, f'{path} is {seen[name]} again'
     seen[name] = path
-  found['set_aside'] = len(seen) - len(kept)
+  found['quarantined'] = len(seen) - len(kept)
   found['unwritten'] = _unwritten(run, seen)
   left = [
       x for pattern in ('unfinished', '.*', '*.damaged')
@@ -273,7 +273,7 @@ def crash(folder, steps, kills, seed=0, note=print, *flags):
 
 
 def disk(folder, steps, note=print):
-  """Fills the disk during each kind of write, makes room, and goes on.
+  """Fills the disk during each kind of write, makes room, and resumes.
 
   Args:
     folder: pathlib.Path, empty.

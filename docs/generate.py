@@ -11,7 +11,7 @@ PAGE = ROOT / 'docs' / 'configuration.md'
 sys.path.insert(0, str(ROOT))
 
 from dreamer_idm.config import load as config_lib  # noqa: E402
-from dreamer_idm.config import rules  # noqa: E402
+from dreamer_idm.config.keys import text  # noqa: E402
 
 HEAD = """\
 # Configuration
@@ -75,7 +75,7 @@ def _sizes():
     values = [value, *(x[key] for x in configs)]
     if any(x != value for x in values):
       cells = [
-          '`{}`'.format(_cell(rules.text(x)).replace("'", '')) for x in values]
+          '`{}`'.format(_cell(text(x)).replace("'", '')) for x in values]
       lines.append(f'| `{key}` | {" | ".join(cells)} |')
   return lines
 

@@ -14,8 +14,8 @@ import ruamel.yaml
 from . import keys as keys_lib
 from . import methods as methods_lib
 from . import upstream_keys
+from .keys import text
 from .rules import allowed
-from .rules import text
 
 # Upstream's configs.yaml has no comments on its presets.
 UPSTREAM_PRESETS = {

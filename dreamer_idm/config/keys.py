@@ -15,10 +15,7 @@ def find(config, name, where):
     where: str before the name in messages.
 
   Returns:
-    list of str, at least one.
-
-  Raises:
-    UsageError: if there are none, with the nearest that there are.
+    list of str; if there are none, UsageError names the nearest instead.
   """
   flat = config.flat
   if name in flat:
@@ -45,12 +42,7 @@ def find(config, name, where):
 
 
 def nearest(name, valid, prefix=''):
-  """Guesses what was meant, by the whole name and by its last part.
-
-  Args:
-    name: str.
-    valid: list of str.
-    prefix: str before each of them in the message.
+  """Guesses which of `valid` was meant, by the name and by its last part.
 
   Returns:
     str to put behind a message, empty if nothing is near.
@@ -68,17 +60,10 @@ def nearest(name, valid, prefix=''):
 
 
 def fits(old, new):
-  """Whether a YAML value can take the place of another.
+  """Whether a YAML value, scalar or list, can take the place of another.
 
-  Unlike upstream's Config.update, which takes tuple('reward') as a list of six
-  and bool('no') as True.
-
-  Args:
-    old: scalar or tuple of scalars.
-    new: scalar or list of scalars.
-
-  Returns:
-    bool.
+  Upstream's Config.update takes tuple('reward') as a list of six and bool('no')
+  as True.
   """
   if isinstance(old, tuple):
     return isinstance(new, list) and bool(new) and all(
@@ -96,15 +81,15 @@ def fits(old, new):
 
 
 def kind(value):
-  """Describes the values that can take the place of another.
-
-  Args:
-    value: scalar or tuple of scalars.
-
-  Returns:
-    str.
-  """
+  """Describes in words what can take the place of a scalar or tuple."""
   if isinstance(value, tuple):
     return f'a list ({kind(value[0])} each)'
   kinds = {bool: 'True or False', int: 'an integer', float: 'a number'}
   return kinds.get(type(value), 'a word')
+
+
+def text(value):
+  """Writes a scalar or tuple as it is given on the command line."""
+  if isinstance(value, (tuple, list)):
+    return ' '.join(text(x) for x in value)
+  return repr(value) if isinstance(value, str) else str(value)

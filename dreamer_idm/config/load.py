@@ -2,12 +2,10 @@
 
 Upstream's packaged configs.yaml comes first, then what the methods declare,
 then our configs.yaml is laid over it: our `defaults` over its defaults, our
-preset over its preset of the same name. The
-result is upstream's own `Config`. Nothing here imports TensorFlow, so that
-help and mistakes answer at once.
+preset over its preset of the same name. The result is upstream's own `Config`.
+Nothing here imports TensorFlow, so that help and mistakes answer at once.
 """
 
-import functools
 import os
 import pathlib
 import re
@@ -15,23 +13,14 @@ import re
 from ..errors import UsageError
 from ..patches import ruamel_yaml
 from ..runs import files
-from ..upstream import path as upstream_path
-from ..upstream.config import Config
-from ..upstream.config import Flags
+from . import command_line
 from . import help as help_lib
 from . import keys
 from . import methods
+from . import sources as sources_lib
 from . import task_defaults
 from .rules import check
-from .rules import text
 
-_PACKAGE = pathlib.Path(__file__).resolve().parent.parent
-# Inside an installed package, beside it in the repository.
-OURS = next(
-    (x for x in (_PACKAGE / 'configs.yaml', _PACKAGE.parent / 'configs.yaml')
-     if x.exists()), _PACKAGE / 'configs.yaml')
-UPSTREAM = upstream_path.directory() / 'configs.yaml'
-WITHOUT = ('dmc',)  # The presets if none is named.
 # What `precision: auto` is on every device: half precision is for whoever has
 # tried it on theirs.
 AUTO_PRECISION = '32'
@@ -51,17 +40,18 @@ def load(argv):
   Raises:
     UsageError: for anything that cannot be, in one line.
   """
-  flags = _split(argv)
-  sources = _sources(_own_methods(flags))
-  config = _defaults(sources)
-  named = _named_presets(flags, sources)
+  flags = command_line.split(argv)
+  sources = sources_lib.collect(command_line.own_methods(flags))
+  config = sources_lib.defaults(sources)
+  named = command_line.named_presets(flags, sources)
   for name in named:
     for path, presets in sources:
       if name in presets:
-        config = _with_preset(config, presets[name], f"'{name}' in {path}")
+        config = sources_lib.with_preset(
+            config, presets[name], f"'{name}' in {path}")
   for name, values in flags:
     if name != 'configs':
-      config = _with_flag(config, name, values, sources)
+      config = command_line.with_flag(config, name, values, sources)
   config = task_defaults.resolve(config, _given(config, flags, named, sources))
   check(config)
   return _resolved(config)
@@ -72,7 +62,7 @@ def _given(config, flags, named, sources):
   names = [name for name, _ in flags if name != 'configs']
   for name in named:
     for path, presets in sources:
-      preset = _flatten(presets.get(name, {}), str(path))
+      preset = sources_lib.flatten(presets.get(name, {}), str(path))
       if preset.get('task') == config.task:
         names += preset
   return {key for name in names for key in keys.find(config, name, '--')}
@@ -106,14 +96,7 @@ def logdir(config):
 
 
 def folder_name(task):
-  """Finds the name of a task's folder.
-
-  Args:
-    task: str, whose Gymnasium id may have slashes and colons.
-
-  Returns:
-    str, the task with a dash for each of those.
-  """
+  """Names a task's folder: Gymnasium's ids may have slashes and colons."""
   return re.sub(r'[^\w.+-]', '-', task)
 
 
@@ -126,9 +109,6 @@ def save(config, path):
   Args:
     config: upstream's Config.
     path: str or pathlib.Path ending in .yaml; its folder is made.
-
-  Raises:
-    OSError: if it cannot be written; then there is no file.
   """
   path = pathlib.Path(path)
   if path.exists():
@@ -184,14 +164,14 @@ def stored_settings(path):
   """
   known = defaults().flat
   try:
-    stored = _flatten(_parse(path), str(path))
+    stored = sources_lib.flatten(sources_lib.parse(path), str(path))
     for key, value in stored.items():
       wrong = [
           x for x in known if f'{x}.'.startswith(f'{key}.') != (x == key)
           or key.startswith(f'{x}.')]
       if wrong:  # A section's name has a value, or a key's name keys.
         raise UsageError(f'{key} stands where {wrong[0]} is expected')
-      stored[key] = _converted(key, known.get(key, value), value)
+      stored[key] = sources_lib.converted(key, known.get(key, value), value)
   except UsageError as error:
     raise UsageError(
         f'cannot read {path}, the settings of a run: {error}') from error
@@ -209,18 +189,15 @@ def defaults(agent='dreamer'):
   Returns:
     upstream's Config with our keys; its precision is never `auto`.
   """
-  return _resolved(_defaults(_sources(methods.own(agent))))
+  sources = sources_lib.collect(methods.own(agent))
+  return _resolved(sources_lib.defaults(sources))
 
 
 def help_text(argv=()):
-  """Writes what `--help` prints.
+  """Writes what `--help` prints for a command line, a list of str.
 
-  Args:
-    argv: list of str, the command line: with `--help all` upstream's keys are
-      listed too, and with a method of the user's own its keys.
-
-  Returns:
-    str of several lines.
+  With `--help all` upstream's keys are listed too, and with a method of the
+  user's own its keys.
   """
   words = [y for x in argv for y in x.replace('=', ',').split(',')]
   return help_lib.write(sections(methods.own(*words)), 'all' in words)
@@ -228,187 +205,7 @@ def help_text(argv=()):
 
 def sections(own=()):
   """Describes all presets and keys; see `help.sections`."""
-  sources = _sources(own)
+  sources = sources_lib.collect(own)
   return help_lib.sections(
-      OURS.read_text(encoding='utf-8'), _preset_names(sources),
-      _defaults(sources), own)
-
-
-def _own_methods(flags):
-  # The methods of the user's own that are named as agent or as preset.
-  names = [
-      y for key, values in flags if key in ('agent', 'configs')
-      for x in values for y in x.split(',')]
-  names += [
-      str(x['agent']) for x in _read(OURS).values()
-      if isinstance(x, dict) and 'agent' in x]
-  return methods.own(*names)
-
-
-def _sources(own=()):
-  # List of (where, dict of presets by name), ours last.
-  known = methods.sections()
-  for method in own:
-    if method.keys and method.section in known:
-      raise UsageError(
-          f'the keys of {method.name} would be in the section '
-          f'{method.section}, which there is: give its module another name')
-  return [
-      (UPSTREAM, _read(UPSTREAM)),
-      *((f'METHOD of {x.name}', x.sources())
-        for x in (*methods.declared(), *own)),
-      (OURS, _read(OURS))]
-
-
-def _defaults(sources):
-  # Only here may a key be new, or change its type (`precision: auto`).
-  flat, where = {}, ''
-  for path, presets in sources:
-    where = f"'defaults' in {path}"
-    flat.update(_flatten(presets.get('defaults', {}), where))
-  for key in flat:
-    if any(x.startswith(f'{key}.') for x in flat):
-      raise UsageError(f'{where}: {key} is a section and needs keys')
-  try:
-    return Config(flat)
-  except (TypeError, AssertionError) as error:
-    raise UsageError(f'{where}: {error}') from error
-
-
-def _preset_names(sources):
-  # What --configs takes: ours, the methods', upstream's.
-  upstreams, *others, ours = [presets for _, presets in sources]
-  names = [x for presets in (ours, *others, upstreams) for x in presets]
-  return [x for x in dict.fromkeys(names) if x != 'defaults']
-
-
-def _parse(path):
-  try:
-    return ruamel_yaml.safe_load(path.read_text(encoding='utf-8'))
-  except OSError as error:
-    raise UsageError(f'cannot read {path}: {error.strerror}') from error
-  except Exception as error:  # ruamel raises a dozen kinds.
-    mark = getattr(error, 'problem_mark', None)
-    problem = getattr(error, 'problem', None) or str(error)
-    raise UsageError(
-        f'{path}, line {mark.line + 1 if mark else "?"}: '
-        f'{" ".join(problem.split())[:200] or type(error).__name__}'
-    ) from error
-
-
-@functools.cache
-def _read(path):
-  presets = _parse(path)
-  if not isinstance(presets, dict):
-    raise UsageError(f'{path}: must be a mapping of presets')
-  for name in presets:
-    if not isinstance(name, str):
-      raise UsageError(
-          f'{path}: {text(repr(name)[:80])} is no name of a preset')
-  return presets
-
-
-def _flatten(mapping, where, section=''):
-  # Unlike upstream's, keys may be patterns and errors name the place.
-  if not isinstance(mapping, dict):
-    raise UsageError(f'{where}: must be a mapping of keys')
-  if section.count('.') > 9:  # An alias within its own anchor has no end.
-    raise UsageError(f'{where}: {text(section[:40])} is nested too deep')
-  result = {}
-  for key, value in mapping.items():
-    if isinstance(value, dict):
-      result.update(_flatten(value, where, f'{section}{key}.'))
-    elif value is None or value == []:
-      raise UsageError(f'{where}: {section}{key} has no value')
-    else:
-      result[f'{section}{key}'] = value
-  return result
-
-
-def _split(argv):
-  # Upstream's Flags finds out about half of these mistakes, by assertions.
-  flags = []
-  for arg in argv:
-    if arg.startswith('--'):
-      name, *values = arg[len('--'):].split('=', 1)
-      if not name.isprintable():
-        raise UsageError(f'{text(arg)} is no key')
-      flags.append((name, values))
-    elif flags:
-      flags[-1][1].append(arg)
-    else:
-      raise UsageError(
-          f'unexpected {text(arg)}: presets follow --configs, and values '
-          'follow their --key')
-  return flags
-
-
-def _named_presets(flags, sources):
-  known = _preset_names(sources)
-  given = [values for name, values in flags if name == 'configs']
-  if not given:
-    return WITHOUT
-  if len(given) > 1:
-    every = ' '.join(x for values in given for x in values)
-    raise UsageError(f'--configs is given twice: use --configs {every}')
-  if not given[0]:
-    raise UsageError(f'--configs expects presets: {", ".join(known)}')
-  names = Flags(configs=['']).parse(['--configs', *given[0]]).configs
-  for name in names:
-    if name not in known:
-      raise UsageError(
-          f'unknown preset {text(name)}{keys.nearest(name, known)} '
-          f'(presets: {", ".join(known)})')
-  return names
-
-
-def _with_preset(config, preset, where):
-  known, values = config.flat, {}
-  for name, value in _flatten(preset, where).items():
-    for key in keys.find(config, name, f'{where}: '):
-      values[key] = _converted(f'{where}: {key}', known[key], value)
-  return config.update(values)  # Once: it builds all of the config anew.
-
-
-def _as_upstream(old, values):
-  # Other ways to write a truth value or a list: true, [64, 64], (4,4).
-  if isinstance(old, bool):
-    return [x.capitalize() for x in values]
-  joined = ' '.join(values).strip()
-  if isinstance(old, tuple) and joined[:1] + joined[-1:] in ('[]', '()'):
-    return [x.strip(' \'"') for x in joined[1:-1].split(',')]
-  return values
-
-
-def _converted(name, old, new):
-  # A value from a YAML file as one of the old one's type.
-  if isinstance(old, list):
-    old = tuple(old)
-  if not keys.fits(old, new):
-    raise UsageError(
-        f'{name} expects {keys.kind(old)}, but got {text(new)[:200]}')
-  if isinstance(old, tuple):
-    return tuple(type(old[0])(x) for x in new)
-  return type(old)(new)
-
-
-def _with_flag(config, name, values, sources):
-  if name in _preset_names(sources) and name not in config:
-    raise UsageError(f'{name} is a preset, not a key: use --configs {name}')
-  for key in keys.find(config, name, '--'):
-    old = config.flat[key]
-    expects = f'--{key} expects {keys.kind(old)}'
-    if not values:
-      raise UsageError(f'{expects}, but no value follows it')
-    if len(values) > 1 and not isinstance(old, tuple):
-      raise UsageError(
-          f'{expects}, but got {len(values)} values: {text(values)}')
-    try:
-      config = Flags(config).parse([f'--{key}', *_as_upstream(old, values)])
-    except (TypeError, ValueError, OverflowError) as error:
-      number = isinstance(old, int) and not isinstance(old, bool)
-      off = number and values[0].lower() in ('false', 'none')
-      raise UsageError(
-          f'{expects}, but got {text(values)}'
-          f'{" (0 switches it off)" if off else ""}') from error
-  return config
+      sources_lib.OURS.read_text(encoding='utf-8'),
+      sources_lib.preset_names(sources), sources_lib.defaults(sources), own)

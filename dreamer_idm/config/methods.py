@@ -8,21 +8,13 @@ from ..agent import registry
 
 @functools.cache
 def declared():
-  """Lists the methods that come with the project.
-
-  Returns:
-    tuple of Method, in the registry's order.
-  """
+  """Lists the Methods that come with the project, in the registry's order."""
   return tuple(map(registry.declaration, registry.METHODS))
 
 
 @functools.cache
 def sections():
-  """Names the sections of keys that belong to methods.
-
-  Returns:
-    frozenset of str.
-  """
+  """Names the sections of keys that belong to these methods, a frozenset."""
   return frozenset(x.section for x in declared() if x.keys)
 
 
@@ -42,48 +34,23 @@ def reads(name):
 
 
 def own(*names):
-  """Finds the methods that do not come with the project.
-
-  Args:
-    *names: str, perhaps the full names of modules.
-
-  Returns:
-    list of Method, of those of the names that are methods of the user's own.
-  """
+  """Finds the Methods of the user's own among names of modules."""
   return [
       registry.declaration(x) for x in dict.fromkeys(names)
       if x not in registry.METHODS and registry.declares(x)]
 
 
-def rule(key, own=()):
-  """Finds the rule of a method's key.
+def key(name, own=()):
+  """Finds the Key of a method, or of one of the user's `own`.
 
   Args:
-    key: str, dotted.
-    own: Methods that do not come with the project.
+    name: str, dotted.
+    own: Methods.
 
   Returns:
-    Rule, or None.
+    Key, or None.
   """
-  found = _find(key, own)
-  return found.rule if found else None
-
-
-def fixed(key):
-  """Tells whether a checkpoint fits one value of a method's key alone.
-
-  Args:
-    key: str, dotted.
-
-  Returns:
-    bool.
-  """
-  found = _find(key)
-  return bool(found and found.fixed)
-
-
-def _find(key, own=()):
-  section, _, rest = key.partition('.')
+  section, _, rest = name.partition('.')
   for method in (*declared(), *own):
     if method.section == section and rest in method.keys:
       return method.keys[rest]
@@ -91,31 +58,16 @@ def _find(key, own=()):
 
 
 def presets():
-  """Collects the presets of all methods.
-
-  Returns:
-    dict of str to Preset.
-  """
+  """Collects the presets of all methods, a dict of str to Preset."""
   return {k: v for x in declared() for k, v in x.presets.items()}
 
 
 def place(preset):
-  """Finds the place of a preset in tables.
-
-  Args:
-    preset: str, the key `method` of a run.
-
-  Returns:
-    float to sort by, infinity for a preset of nobody's.
-  """
+  """Finds the place of a preset in tables, infinity for nobody's."""
   found = presets().get(preset)
   return found.order if found else math.inf
 
 
 def panels():
-  """Lists the diagrams of what methods log.
-
-  Returns:
-    tuple of Panel, in the registry's order.
-  """
+  """Lists the Panels of what methods log, in the registry's order."""
   return tuple(y for x in declared() for y in x.panels)

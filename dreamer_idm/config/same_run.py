@@ -30,8 +30,8 @@ def has_effect(key, settings):
     settings: dict of dotted keys, the run's; it may be incomplete.
 
   Returns:
-    bool. False of the sections of other methods, and of how frames are
-    rendered where the patterns for images are those for nothing.
+    bool, False of other methods' keys, and of how frames are rendered where the
+    patterns for images match nothing.
   """
   section, _, rest = key.partition('.')
   if section in methods.sections():
@@ -132,10 +132,11 @@ def check(config, path, resumes=True):
 
 
 def _fixed(key):
-  return bool(FIXED.fullmatch(key)) or key in registry.COMMON or (
-      methods.fixed(key))
+  declared = methods.key(key)
+  return bool(FIXED.fullmatch(key)) or key in registry.COMMON or bool(
+      declared and declared.fixed)
 
 
 def _short(value):
-  text = rules.text(value) if isinstance(value, tuple) else str(value)
+  text = keys.text(value) if isinstance(value, tuple) else str(value)
   return text if len(text) <= 60 else f'{text[:59]}…'

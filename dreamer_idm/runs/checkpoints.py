@@ -23,17 +23,17 @@ PREFIX = 'ckpt'  # Of the files in a checkpoint's folder.
 
 
 class _Json(tf.train.experimental.PythonState):
-  """Plain data as an entry of a checkpoint."""
+  """Plain data as an entry of a checkpoint, JSON text on the disk."""
 
   def __init__(self):
     self.value = {}
 
   def serialize(self):
-    """Returns the data as JSON text."""
+    """Writes the text."""
     return json.dumps(self.value)
 
   def deserialize(self, string_value):
-    """Reads the data from JSON text."""
+    """Reads the text."""
     self.value = json.loads(string_value)
 
 
@@ -147,20 +147,12 @@ class Checkpoints:
     return kept.get(str(which))
 
   def step(self):
-    """Finds where a run would resume.
-
-    Returns:
-      int, agent step of the latest checkpoint, or None if there is none.
-    """
+    """Finds the agent step where a run would resume, or None."""
     path = self.path()
     return _step(path) if path else None
 
   def names(self):
-    """Lists what `path` finds.
-
-    Returns:
-      list of str: the agent steps that are kept, `latest` and `best`.
-    """
+    """Lists what `path` finds: agent steps as str, `latest` and `best`."""
     return [str(x) for x in dict.fromkeys(map(_step, self._kept()))] + [
         x for x in ('latest', 'best') if self.path(x)]
 
@@ -178,11 +170,8 @@ class Checkpoints:
   def state(self, which='latest'):
     """Reads a checkpoint's plain state without touching the agent.
 
-    Args:
-      which: see `path`.
-
     Returns:
-      dict, or None if there is no checkpoint.
+      dict, or None if there is no checkpoint `which`, see `path`.
 
     Raises:
       UsageError: if the files are damaged.
@@ -194,10 +183,7 @@ class Checkpoints:
       return _state(path)
 
   def restore(self, which='latest'):
-    """Loads a checkpoint into the agent, whose variables must exist.
-
-    Args:
-      which: see `path`.
+    """Loads a checkpoint, see `path`, into the agent, whose variables exist.
 
     Returns:
       dict, the plain state.
@@ -209,8 +195,7 @@ class Checkpoints:
     """
     path, logger = self.path(which), tf.get_logger()
     level = logger.level
-    # If it fails, that is told in one line, not by more for each variable
-    # when the program ends: it stays quiet then.
+    # If it fails, one line tells it, not one for each variable at the end.
     logger.setLevel('ERROR')
     with self._told(path):
       status = self._checkpoint.read(str(path / PREFIX)).expect_partial()

@@ -1,8 +1,8 @@
 """Episodes on the disk: written whole, and checked when they are read.
 
 Upstream writes an episode in place and reads whatever it finds. Here it is
-written beside its place, synced and renamed, and what is no episode of this
-run is told apart.
+written beside its place, synced and renamed, and what is not an episode of
+this run is told apart.
 """
 
 import collections
@@ -13,7 +13,7 @@ import numpy as np
 from . import files
 
 UNFINISHED = 'unfinished'  # Folder in which an episode is written.
-UNREADABLE = 'unreadable'  # Suffix of what is no episode.
+UNREADABLE = 'unreadable'  # Suffix of what is not an episode.
 NEEDED = ('action', 'reward', 'is_first', 'is_last', 'is_terminal')
 
 
@@ -28,9 +28,6 @@ def save_whole(save, directory, episode):
 
   Returns:
     pathlib.Path of the file.
-
-  Raises:
-    OSError: if it cannot be written.
   """
   part = directory / UNFINISHED
   part.mkdir(exist_ok=True)
@@ -50,7 +47,7 @@ def read(path, named=True):
     named: bool, whether the file has such a name.
 
   Returns:
-    dict of arrays [T + 1, ...] of finite numbers, or None if it is no whole
+    dict of arrays [T + 1, ...] of finite numbers, or None if it is not a whole
     episode of so many steps.
   """
   try:
@@ -97,7 +94,7 @@ def quarantine_unknown(directory, kept):
   """Renames the episodes that a checkpoint does not know.
 
   A run that was killed may have finished episodes after its last checkpoint.
-  It will live through those steps again; keeping them would show it more of
+  It will repeat those steps; keeping them would show it more of
   the environment than its step count says.
 
   Args:

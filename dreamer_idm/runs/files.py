@@ -11,14 +11,9 @@ from ..errors import UsageError
 
 
 def expanded(path):
-  """Reads a path as people write it.
+  """Makes a pathlib.Path of what people write, with `~` for the home folder.
 
-  Args:
-    path: str or pathlib.Path; `~` stands for the home folder, which a shell
-      does not see behind `--logdir=` or in quotes.
-
-  Returns:
-    pathlib.Path.
+  A shell does not see that behind `--logdir=` or in quotes.
   """
   return pathlib.Path(os.path.expanduser(path))
 
@@ -28,12 +23,6 @@ def sync(path):
 
   Without it a file that was written and renamed may be empty after a power
   cut: the name reaches the disk before the content.
-
-  Args:
-    path: pathlib.Path or str.
-
-  Raises:
-    OSError: if it cannot be written, for want of space perhaps.
   """
   descriptor = os.open(path, os.O_RDONLY)
   try:
@@ -52,9 +41,6 @@ def move(source, path):
   Args:
     source: pathlib.Path, on the same file system.
     path: pathlib.Path; a file that is there is replaced, a folder is not.
-
-  Raises:
-    OSError: if it cannot be written.
   """
   for part in (*source.rglob('*'), source):
     sync(part)
@@ -75,9 +61,6 @@ def replacing(path):
 
   Yields:
     pathlib.Path to write to; it does not exist, and has the same suffix.
-
-  Raises:
-    OSError: if it cannot be written.
 
   Example:
     with files.replacing(folder / 'note.txt') as part:
@@ -118,14 +101,7 @@ def quarantine(path, suffix):
 
 
 def folder(path):
-  """Makes a folder for results.
-
-  Args:
-    path: pathlib.Path.
-
-  Raises:
-    UsageError: if nothing can be written there.
-  """
+  """Makes a folder for results, or raises UsageError if it is read-only."""
   try:
     path.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=path):

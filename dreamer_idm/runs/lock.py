@@ -17,8 +17,8 @@ def locked(logdir):
 
   Two runs in one folder would undo each other's work. The lock is the
   kernel's, so that it goes with its process, however that ends; the file that
-  stays is no lock. Some shared file systems have no locks: there it says so
-  and goes on without.
+  stays is not a lock. Some shared file systems have no locks: there it says so
+  and continues without.
 
   Args:
     logdir: pathlib.Path; made if it is missing.
@@ -54,14 +54,7 @@ def locked(logdir):
 
 
 def in_use(logdir):
-  """Whether a run is at work in a folder.
-
-  Args:
-    logdir: pathlib.Path of the run.
-
-  Returns:
-    bool; False also if nobody has been there or nothing can be locked.
-  """
+  """Whether a run is at work in a folder, as far as locks can tell."""
   try:
     with (logdir / 'lock').open('r+') as file:
       fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -76,12 +76,5 @@ def series(rows, key):
 
 
 def sample_std(values):
-  """Computes the sample standard deviation, of episodes or of runs.
-
-  Args:
-    values: list of float.
-
-  Returns:
-    float, with n - 1 in the denominator; NaN of fewer than two values.
-  """
+  """Computes the sample standard deviation, NaN of fewer than two values."""
   return float(np.std(values, ddof=1)) if len(values) > 1 else float('nan')

@@ -63,11 +63,9 @@ def learning_curve(runs, path, title):
 
 
 def from_zero(axes, values):
-  """Lets an axis begin at zero, if none of the values is negative.
+  """Lets an axis begin at zero, if no drawn value is negative.
 
-  Args:
-    axes: matplotlib Axes; bands and bars of spread in it do not count.
-    values: array of float, what is drawn.
+  Bands and bars of spread do not count.
   """
   if np.size(values) and np.nanmin(values) >= 0:
     axes.set_ylim(bottom=0)
@@ -100,15 +98,7 @@ def reconstruction(video, path, size, sequences=2, every=5, scale=2):
 
 
 def picked(length, most=MOST_FRAMES):
-  """Picks the frames of a video, evenly.
-
-  Args:
-    length: int, frames that there are.
-    most: int, frames at most.
-
-  Returns:
-    int array [min(length, most)], their indices in order.
-  """
+  """Picks frames of a video evenly; int array [min(length, most)]."""
   return np.linspace(0, length - 1, min(length, most)).round().astype(int)
 
 

@@ -66,26 +66,17 @@ def write(logdir, changed, **facts):
 def read(logdir):
   """Reads by what a run was trained.
 
-  Args:
-    logdir: pathlib.Path of the run.
-
   Returns:
-    list of dicts as `write` returns them, one per start; empty for a run from
-    before there was such a file. Damaged lines are left out.
+    list of dicts as `write` returns them, one per start; empty for a run
+    without such a file. Damaged lines are left out.
   """
   return metrics_file.read(logdir, name=NAME)
 
 
 def latest(logdir, key, begun):
-  """Reads what a setting of a run was at its latest start.
+  """Reads what a setting, `key`, was at a run's latest start.
 
-  Args:
-    logdir: pathlib.Path of the run.
-    key: str, dotted.
-    begun: what config.yaml says, the value that the run began with.
-
-  Returns:
-    the value.
+  `begun` is its value in config.yaml, which the run began with.
   """
   for line in read(logdir)[-1:]:
     changed = line.get('changed')

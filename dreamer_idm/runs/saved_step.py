@@ -5,17 +5,7 @@ import re
 
 
 def saved_step(logdir):
-  """Reads which step a run's latest checkpoint is of.
-
-  Args:
-    logdir: pathlib.Path of the run.
-
-  Returns:
-    int, agent steps; None if there is no checkpoint (any more).
-
-  Raises:
-    OSError: if it is there but cannot be read.
-  """
+  """Reads the agent step of a run's latest checkpoint; None without one."""
   folder = logdir / 'checkpoints'
   names = os.listdir(folder) if folder.exists() else []
   found = [re.fullmatch(r'(\d+)(-\d+)?', x) for x in names]

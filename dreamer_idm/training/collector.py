@@ -91,11 +91,7 @@ class Collector:
     return sum(x.restarts for x in self.envs)
 
   def prefill(self, missing):
-    """Acts at random until there are steps and at least one whole episode.
-
-    Args:
-      missing: int, agent steps to take; may be 0 or less.
-    """
+    """Acts at random for the missing steps, and until an episode has ended."""
     random_agent = common.RandomAgent(self.act_space)
     end, self._ended = int(self.step) + missing, 0
     while self.step < self._last and (self.step < end or not self._ended):
@@ -127,12 +123,9 @@ class Collector:
     return ' or '.join(ways)
 
   def collect(self, policy, steps):
-    """Acts, but not past the last step of the run.
+    """Acts by a policy of upstream's form, not past the run's last step.
 
-    Args:
-      policy: function of (observations, state) to (outputs, state).
-      steps: int, agent steps; a few more where several environments do not
-        divide it.
+    Several environments take a few more steps where they do not divide them.
     """
     self.driver(policy, steps=steps)
 

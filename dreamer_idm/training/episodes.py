@@ -40,7 +40,7 @@ def read_offline(directory, spaces, minlen):
     dict of str, the file, to dict of arrays [T + 1, ...].
 
   Raises:
-    UsageError: if there are none, or one of them is no episode of this task.
+    UsageError: if there are none, or one is not an episode of this task.
   """
   found = {}
   for path in sorted(directory.glob('*.npz')):

@@ -54,7 +54,7 @@ class Evaluator:
 
     Args:
       agent: upstream's Agent or a subclass.
-      tick: function of a str, what is going on; called at each step.
+      tick: function of a str, what happens; called at each step.
 
     Returns:
       dict of `eval` and, with rotation, `eval_rotated` -> Evaluation; empty

@@ -64,12 +64,10 @@ class Learner:
     self._replay.random_state = for_replay
 
   def policy(self):
-    """Builds the policy that collects: upstream's, with its `expl_until`.
+    """Builds the policy that collects, of (observations, state).
 
-    Returns:
-      function of (observations, state) to (outputs, state). It explores until
-      that agent step, always if it is 0, and acts as the task's actor
-      afterwards.
+    It explores until agent step `expl_until`, always if that is 0, and acts as
+    the task's actor afterwards.
     """
     explores = upstream.common.Until(self._config.expl_until)
     modes = {

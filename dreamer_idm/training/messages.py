@@ -11,13 +11,10 @@ GB = 1e9
 
 
 def start(record):
-  """Says what trains, on what, and with which settings that were changed.
+  """Says what trains, on what, and which settings were changed, in a line.
 
   Args:
     record: dict, a line of `runs.provenance`.
-
-  Returns:
-    str, one line.
   """
   commit = record['commit'] and (
       f' ({record["commit"][:10]}{", changed" if record["dirty"] else ""})')
@@ -65,7 +62,7 @@ def _memory(config, envs):
 
 
 def _unlogged(config, spaces):
-  # What --log_keys_* name in vain; upstream's defaults do not count.
+  # What --log_keys_* name and nothing has; upstream's defaults do not count.
   for key in ('log_keys_sum', 'log_keys_mean', 'log_keys_max'):
     # A bar separates alternatives for certain where there are no brackets.
     pattern = config[key]
@@ -86,16 +83,13 @@ def _unlogged(config, spaces):
 
 
 def forecast(config, step, seconds, gpus):
-  """Says how long the updates will take.
+  """Says how long the updates of a run will take, in a line.
 
   Args:
     config: upstream's Config with our keys.
     step: int, agent steps done.
     seconds: float, of an update.
     gpus: sequence of the GPUs in use.
-
-  Returns:
-    str, one line.
   """
   left = max(0, config.steps - step)
   updates = left / config.train_every * config.train_steps

@@ -20,7 +20,7 @@ REDUCTIONS = {
 
 
 def rewind(logdir, env_step=None, size=None):
-  """Takes the metrics of what will be lived through again out of the way.
+  """Moves the metrics of steps that will be repeated out of the way.
 
   Nothing is deleted: they are appended to `metrics.jsonl.after_checkpoint`, and
   those of a run without a checkpoint are kept as `metrics.jsonl.earlier`.

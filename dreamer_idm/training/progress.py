@@ -17,7 +17,7 @@ WIDTH = 20  # Of its bar, in characters.
 class Progress:
   """A live line on a terminal, else a line at least every so many seconds.
 
-  Everything is written by the caller's thread, which learns that nobody reads
+  The caller's thread writes it, and BrokenPipeError tells it that nobody reads
   any more.
   """
 
@@ -37,24 +37,13 @@ class Progress:
     self.begin(0)
 
   def begin(self, step):
-    """Starts the clock.
-
-    Args:
-      step: int, env steps done before this process.
-    """
+    """Starts the clock, after so many env steps of earlier processes."""
     self._step = step
     self._shown = time.monotonic()
     self._marks = collections.deque([(self._shown, step)])
 
   def note(self, text):
-    """Prints a line that stays.
-
-    Args:
-      text: str, one line.
-
-    Raises:
-      BrokenPipeError: if nobody reads it any more.
-    """
+    """Prints a line that stays."""
     self._display.note(text)
     if not self._display.live:
       self._shown = time.monotonic()
@@ -66,9 +55,6 @@ class Progress:
       step: int, env steps done, or None if the number has not changed.
       doing: str, what is going on if it is not the training itself.
       **fields: name -> number, kept and shown until replaced.
-
-    Raises:
-      BrokenPipeError: if nobody reads it any more.
     """
     self._fields.update(fields)
     self._step = self._step if step is None else step

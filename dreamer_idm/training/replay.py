@@ -58,15 +58,10 @@ class SeededReplay(upstream.common.Replay):
     self._random = np.random.RandomState(seed)
 
   def add_episode(self, episode):
-    """Stores a finished episode, in memory and on the disk.
+    """Stores an episode, a dict of [T + 1, ...], in memory and on the disk.
 
-    One below `minlen` is only noted, in `short`.
-
-    Args:
-      episode: dict of lists or arrays [T + 1, ...].
-
-    Raises:
-      OSError: if it cannot be written; then no part of it is there.
+    One below `minlen` is only noted, in `short`. If it cannot be written, no
+    part of it is there.
     """
     length = len(episode['action']) - 1
     if length < self._minlen:

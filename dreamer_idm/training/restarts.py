@@ -44,7 +44,7 @@ class Restarted:
     self._make, self._name, self._notes = make, name, notes
     self._longest, self._patience = longest, patience
     self._terminal = terminal
-    self.restarts = 0  # In the whole run of this process.
+    self.restarts = 0  # In this process.
     self.broken = False  # Whether the present episode has to be dropped.
     self._in_a_row = 0
     self._length = 0  # Agent steps of the present episode.
@@ -83,9 +83,6 @@ class Restarted:
 
   def step(self, action):
     """Takes a step.
-
-    Args:
-      action: dict with the array `action`.
 
     Returns:
       dict, the observation, or for a worker a function that waits for it.
@@ -189,7 +186,7 @@ def make_envs(
     mode: str, `train` or `eval`.
     count: int.
     seed: int. A restart draws from the seed, the environment's number and
-      how many there were, lest it live through the same episodes again.
+      how many there were, lest it repeat the same episodes.
     note: function of str.
     perturb: None or dict, see `environments.make_env`.
     learned: bool, see Restarted.

@@ -13,12 +13,13 @@ from dreamer_idm import __main__
 from dreamer_idm.config import keys as config_keys
 from dreamer_idm.config import load as config_lib
 from dreamer_idm.config import same_run
+from dreamer_idm.config import sources
 from dreamer_idm.errors import UsageError
 
 DEFAULT = config_lib.load([])
 KEYS = sorted(DEFAULT.flat)
 PRESETS = ['dmc', 'cpu', 'cpu_proprio', 'idm', 'debug', 'atari', 'doubled']
-YAML = config_lib.OURS.read_text()
+YAML = sources.OURS.read_text()
 
 fuzz = hypothesis.settings(
     max_examples=60, deadline=None, derandomize=True, database=None,
@@ -160,12 +161,12 @@ def read_in_every_role(folder, data):
   answer(config_lib.saved, folder)
   answer(same_run.check, DEFAULT, path)
   with pytest.MonkeyPatch.context() as patch:
-    patch.setattr(config_lib, 'OURS', path)
-    config_lib._read.cache_clear()
+    patch.setattr(sources, 'OURS', path)
+    sources.read.cache_clear()
     try:
       answer(config_lib.load, ['--configs', 'idm'])
     finally:
-      config_lib._read.cache_clear()
+      sources.read.cache_clear()
   assert [x.name for x in folder.iterdir()] == ['config.yaml']
   assert path.read_bytes() == data
 

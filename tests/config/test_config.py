@@ -12,12 +12,13 @@ from dreamer_idm.patches import ruamel_yaml
 from dreamer_idm.config import load as config_lib
 from dreamer_idm.config import methods
 from dreamer_idm.config import rules
-from dreamer_idm.config.load import Config
+from dreamer_idm.config import sources
 from dreamer_idm.errors import UsageError
+from dreamer_idm.upstream.config import Config
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 OURS = ruamel_yaml.safe_load((ROOT / 'configs.yaml').read_text())
-UPSTREAM = ruamel_yaml.safe_load(config_lib.UPSTREAM.read_text())
+UPSTREAM = ruamel_yaml.safe_load(sources.UPSTREAM.read_text())
 PRESETS = [
     x for x in {**UPSTREAM, **OURS, **methods.presets()} if x != 'defaults']
 
@@ -111,7 +112,7 @@ def test_a_preset_of_both_is_upstreams_then_ours(monkeypatch, tmp_path):
   source = (ROOT / 'configs.yaml').read_text()
   source = source.replace('\ndebug:\n', '\ndebug:\n  dataset.batch: 3\n')
   (tmp_path / 'configs.yaml').write_text(source)
-  monkeypatch.setattr(config_lib, 'OURS', tmp_path / 'configs.yaml')
+  monkeypatch.setattr(sources, 'OURS', tmp_path / 'configs.yaml')
   config = load('--configs debug')
   assert (config.dataset.batch, config.dataset.length) == (3, 10)
   assert config.time_limit == UPSTREAM['debug']['time_limit']
@@ -381,7 +382,7 @@ def test_values_that_do_not_go_together(tmp_path):
 ])
 def test_mistakes_in_the_file(monkeypatch, tmp_path, text, words):
   path = tmp_path / 'configs.yaml'
-  monkeypatch.setattr(config_lib, 'OURS', path)
+  monkeypatch.setattr(sources, 'OURS', path)
   path.write_text(text)
   message = mistake('--configs mine')
   for word in [str(path), *words]:
@@ -389,7 +390,7 @@ def test_mistakes_in_the_file(monkeypatch, tmp_path, text, words):
 
 
 def test_missing_file(monkeypatch, tmp_path):
-  monkeypatch.setattr(config_lib, 'OURS', tmp_path / 'nothing.yaml')
+  monkeypatch.setattr(sources, 'OURS', tmp_path / 'nothing.yaml')
   assert 'nothing.yaml' in mistake('')
 
 
@@ -476,7 +477,7 @@ def test_help_takes_its_words_from_the_file(monkeypatch, tmp_path):
   line, = re.findall(r'(?m)^  checkpoints: 3 .*$', source)
   path = tmp_path / 'configs.yaml'
   path.write_text(source.replace(line, '  checkpoints: 7 # so # to say'))
-  monkeypatch.setattr(config_lib, 'OURS', path)
+  monkeypatch.setattr(sources, 'OURS', path)
   assert re.search(
       r'--checkpoints 7 +so # to say \[>= 1\]', config_lib.help_text())
 

@@ -49,15 +49,16 @@ def test_a_declaration_is_complete(name):
 
 
 def test_rules_and_sections_are_those_declared():
-  assert methods.rule('planet.elites') is not None
-  assert methods.rule('idm.evaluator') is methods.rule('task') is None
+  assert methods.key('planet.elites').rule is not None
+  assert methods.key('idm.evaluator').rule is methods.key('task') is None
   assert rules.allowed('idm.stoch_mode') == 'widen | add | resample'
   assert methods.sections() >= {'idm', 'bird', 'planet'}
   assert 'dreamer' not in methods.sections()
   assert methods.reads('clion') == {'clion', 'idm'}
   assert not methods.reads('dreamer') & methods.sections()
   assert methods.reads('some.module') == methods.sections()
-  assert methods.fixed('idm.evaluator') and not methods.fixed('idm.sigma_h')
+  assert methods.key('idm.evaluator').fixed
+  assert not methods.key('idm.sigma_h').fixed
 
 
 @pytest.fixture

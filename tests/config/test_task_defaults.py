@@ -3,6 +3,7 @@
 import pytest
 
 from dreamer_idm.config import load as config_lib
+from dreamer_idm.config import sources
 
 GYM = ['--task', 'gym_Pendulum-v1']
 
@@ -39,9 +40,9 @@ def test_the_command_line_has_its_way(flag):
 
 def test_a_preset_for_this_very_task_has_its_way(tmp_path, monkeypatch):
   ours = tmp_path / 'configs.yaml'
-  ours.write_text(config_lib.OURS.read_text('utf-8') + (
+  ours.write_text(sources.OURS.read_text('utf-8') + (
       '\nmine: {task: gym_Pendulum-v1, action_repeat: 3}\n'))
-  monkeypatch.setattr(config_lib, 'OURS', ours)
+  monkeypatch.setattr(sources, 'OURS', ours)
   assert config_lib.load(['--configs', 'cpu', 'mine']).action_repeat == 3
   assert config_lib.load(['--configs', 'cpu', 'mine', *GYM]).action_repeat == 3
   other = ['--task', 'gym_Hopper-v5']

@@ -9,6 +9,7 @@ from conftest import ROOT
 
 from dreamer_idm import upstream
 from dreamer_idm.config import load as config_lib
+from dreamer_idm.config import sources
 from dreamer_idm.errors import UsageError
 from dreamer_idm.training import replay
 from dreamer_idm.upstream import path as upstream_path
@@ -47,8 +48,8 @@ USED_BY = {
 }
 
 
-DEFAULTS = config_lib._flatten(
-    config_lib._read(config_lib.UPSTREAM)['defaults'], '')
+DEFAULTS = sources.flatten(
+    sources.read(sources.UPSTREAM)['defaults'], '')
 
 
 def test_every_key_has_a_use():

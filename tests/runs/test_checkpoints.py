@@ -73,7 +73,7 @@ def saved_twice(folder):
 
 
 def recovered(folder):
-  """What a training would go on from, and what it would say."""
+  """What a training would resume from, and what it would say."""
   agent = Agent()
   opened = checkpoints.Checkpoints(folder, agent)
   notes = opened.recover()
