@@ -13,12 +13,9 @@ def resolve(config, given):
   critic expects rewards behind terminal states.
 
   Args:
-    config: upstream's Config with our keys.
+    config: upstream's Config with our keys; a changed one is returned.
     given: collection of str, dotted keys that were asked for: on the command
       line, or by a preset that is made for this very task.
-
-  Returns:
-    upstream's Config.
   """
   if not config.task.startswith('gym_'):
     return config

@@ -71,8 +71,7 @@ class Checkpoints:
       state: dict of plain data; `best_step` is the step of the best one.
 
     Raises:
-      OSError or tf.errors.OpError: if it cannot be written; then the ones
-        before are as they were.
+      OSError or tf.errors.OpError: if it cannot be written; those before stay.
     """
     self._state.value = state
     for left in self._directory.glob('.*.part'):
@@ -93,17 +92,14 @@ class Checkpoints:
     """Makes the newest checkpoint that is whole the latest one.
 
     For the training only, which has the folder to itself. Damaged ones are
-    renamed to `*.damaged`.
+    renamed to `*.damaged`, unless all are: then UsageError, and nothing is
+    changed.
 
     Args:
-      problem: function of a plain state, returns what is wrong with it, or
-        nothing.
+      problem: function of a plain state, returns what is wrong with it, or ''.
 
     Returns:
       list of str, what was found, one line each.
-
-    Raises:
-      UsageError: if all are damaged; then nothing is changed.
     """
     wrong: dict = {}
     for path in reversed(self._kept()):

@@ -43,8 +43,8 @@ def read(path, named=True):
   """Reads an episode; runs no code that may be in it.
 
   Args:
-    path: pathlib.Path of a file `<time>-<id>-<steps>.npz`.
-    named: bool, whether the file has such a name.
+    path: pathlib.Path of a file, `<time>-<id>-<steps>.npz` if it is `named`.
+    named: bool.
 
   Returns:
     dict of arrays [T + 1, ...] of finite numbers, or None if it is not a whole

@@ -22,17 +22,11 @@ def read(logdir, keys=(), name='metrics.jsonl'):
 
 
 def scan(logdir, keys=(), name='metrics.jsonl'):
-  """Reads a run's metrics and counts the lines that are damaged.
-
-  Args:
-    logdir: pathlib.Path of the run.
-    keys: as of `read`.
-    name: as of `read`.
+  """Reads a run's metrics as `read`, and counts the lines that are damaged.
 
   Returns:
-    list of dicts as of `read`; int, how many lines are damaged: not a last
-    one without its end, which is being written or whose writer was killed;
-    and int, how many there are.
+    list of dicts; int, how many lines are damaged: not a last one without its
+    end, which is being written or whose writer was killed; and int, all lines.
   """
   rows: list = []
   damaged = lines = 0
@@ -60,11 +54,7 @@ def scan(logdir, keys=(), name='metrics.jsonl'):
 
 
 def series(rows, key):
-  """Picks one metric out of a run's rows.
-
-  Args:
-    rows: list of dicts from `read`.
-    key: str, the metric's name.
+  """Picks the metric `key` out of a run's rows, see `read`.
 
   Returns:
     float arrays [n], env steps and values; of two rows at the same step, the

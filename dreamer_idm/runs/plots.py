@@ -16,7 +16,7 @@ RETURNS = (
 
 
 def learning_curve(runs, path, title):
-  """Draws returns over env steps, clean and rotated.
+  """Draws returns over env steps, clean and rotated, of training without them.
 
   Args:
     runs: dict of label -> pathlib.Path of a run.
@@ -103,10 +103,7 @@ def picked(length, most=MOST_FRAMES):
 
 
 def shown(frames):
-  """Makes images of any number of channels ones that can be shown.
-
-  Args:
-    frames: array [T, ..., C].
+  """Makes frames [T, ..., C] ones that can be shown.
 
   Returns:
     array [at most MOST_FRAMES, ..., 3 or 1]: frames evenly picked, and of more

@@ -21,7 +21,8 @@ ENVS, LOG = 'envs/environments.py', 'training/metrics_log.py'
 USED_BY = {
     **dict.fromkeys((
         'seed', 'steps', 'action_repeat', 'log_every', 'prefill', 'train_every',
-        'train_steps', 'precision', 'jit'), LOOP),
+        'train_steps'), LOOP),
+    **dict.fromkeys(('precision', 'jit'), 'training/start.py'),
     **dict.fromkeys(('pretrain', 'expl_until', 'dataset'), LEARNER),
     **dict.fromkeys(('eval_every', 'eval_eps'), 'training/evaluator.py'),
     **dict.fromkeys(('envs', 'replay'), 'training/collector.py'),
