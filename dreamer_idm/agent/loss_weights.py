@@ -41,6 +41,13 @@ def actor_weights(discount_weight, reliability):
 
   Returns:
     float [H + 1, N]; [t - 1] is weight[t - 1] * w[t] for t = 1..H-1.
+
+  Example:
+    >>> ones, w = tf.ones([4, 1]), tf.constant([[5.0], [6.0], [7.0]])
+    >>> actor_weights(ones, w).numpy().ravel().tolist()
+    [6.0, 7.0, 1.0, 1.0]
+    >>> critic_weights(ones, w).numpy().ravel().tolist()
+    [5.0, 6.0, 7.0, 1.0]
   """
   reliability = tf.cast(reliability, discount_weight.dtype)
   return tf.concat(

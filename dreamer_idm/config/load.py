@@ -39,6 +39,11 @@ def load(argv):
 
   Raises:
     UsageError: for anything that cannot be, in one line.
+
+  Example:
+    >>> config = load(['--configs', 'cpu', 'idm', '--idm.sigma_h', '0.2'])
+    >>> config.method, config.idm.sigma_h, config.idm.copies
+    ('idm', 0.2, 1)
   """
   flags = command_line.split(argv)
   sources = sources_lib.collect(command_line.own_methods(flags))

@@ -36,6 +36,14 @@ def rotate(image, angle, fill='zero'):
 
   Raises:
     ValueError: if the image is not one.
+
+  Example:
+    >>> line = np.zeros((3, 3, 1), np.uint8)
+    >>> line[:, 1] = 255
+    >>> rotate(line, 90)[..., 0]
+    array([[  0,   0,   0],
+           [255, 255, 255],
+           [  0,   0,   0]], dtype=uint8)
   """
   if image.dtype != np.uint8 or image.ndim != 3:
     raise ValueError(

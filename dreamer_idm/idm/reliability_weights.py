@@ -31,6 +31,11 @@ def normalised_weights(prob, power=1.0, clip=0.0):
   Returns:
     float32 [H, N] without gradient. Unchanged by W -> c * W. Ones if W is 0
     throughout.
+
+  Example:
+    >>> normalised_weights(tf.constant([[0.1, 0.3], [0.2, 0.2]])).numpy()
+    array([[0.5, 1.5],
+           [1. , 1. ]], dtype=float32)
   """
   weight = tf.stop_gradient(prob)
   if power != 1.0:

@@ -36,6 +36,11 @@ def windows(value, horizon):
   Returns:
     tensor [T + 1, B * W, ...], time-major, W = (L - 1) // T; the windows
     start at 0, T, 2T, ... while they fit.
+
+  Example:
+    >>> windows(tf.constant([[0, 1, 2, 3, 4, 5]]), 2).numpy().T
+    array([[0, 1, 2],
+           [2, 3, 4]], dtype=int32)
   """
   count = (value.shape[1] - 1) // horizon
   cuts = [value[:, t:t + horizon + 1] for t in

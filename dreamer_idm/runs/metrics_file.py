@@ -59,6 +59,11 @@ def series(rows, key):
   Returns:
     float arrays [n], env steps and values; of two rows at the same step, the
     later one counts.
+
+  Example:
+    >>> rows = [{'step': 500, 'fps': 9.0}, {'step': 1000, 'eval_return': 41.5}]
+    >>> series(rows, 'eval_return')
+    (array([1000.]), array([41.5]))
   """
   found = {r['step']: r[key] for r in rows if key in r}
   steps = sorted(found)
