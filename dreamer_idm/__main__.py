@@ -48,8 +48,8 @@ def main(argv):
     argv: list of str, the command line without the program's name.
 
   Returns:
-    int exit code: 0, 1 if a training cannot go on or not all trials of `ab`
-    are complete, 2 for a mistake of the user's, 130 when interrupted.
+    int exit code: 0, 1 if a training cannot continue or not all trials of
+    `ab` are complete, 2 for a mistake of the user's, 130 when interrupted.
 
   Raises:
     ImportError: if a module of the user's cannot be imported.
@@ -71,7 +71,7 @@ def main(argv):
   except SystemExit as error:
     return error.code or 0  # argparse has printed its help.
   except BrokenPipeError:
-    sys.stdout = None  # Whoever read it, `head` perhaps, has seen enough.
+    sys.stdout = None  # The reader, perhaps `head`, is gone.
     return 0
   except KeyboardInterrupt:
     say('interrupted')
@@ -130,7 +130,7 @@ def say(text):
   try:
     print(text, file=sys.stderr, flush=True)
   except OSError:
-    sys.stderr = None  # `2>&1 | head` has seen enough of this as well.
+    sys.stderr = None  # As with `2>&1 | head`.
 
 
 def script():

@@ -1,7 +1,7 @@
 """What a person sees: lines that stay, above one part that is redrawn.
 
 Without a terminal there is no such part, and lines are plain. Nothing is
-written by a thread: whoever calls learns that nobody reads any more.
+written by a thread, so that the caller gets the error of a closed stream.
 """
 
 import contextlib
@@ -66,10 +66,10 @@ class Display:
       what: str or a renderable of rich's.
 
     Raises:
-      BrokenPipeError: if nobody reads it any more.
+      BrokenPipeError: if its reader is gone.
       ValueError: if the stream is closed.
     """
-    with _told():
+    with _broken_pipes():
       self._console.print(what, soft_wrap=isinstance(what, str))
 
   def show(self, what):
@@ -79,12 +79,12 @@ class Display:
       what: str or a renderable of rich's.
 
     Raises:
-      BrokenPipeError: if nobody reads it any more.
+      BrokenPipeError: if its reader is gone.
       ValueError: if the stream is closed.
     """
     if not self.live:
       return
-    with _told():
+    with _broken_pipes():
       if self._live is None:
         self._live = rich.live.Live(
             console=self._console, auto_refresh=False, transient=True,
@@ -97,12 +97,12 @@ class Display:
     """Takes the part that is redrawn away; `show` may follow.
 
     Raises:
-      BrokenPipeError: if nobody reads it any more.
+      BrokenPipeError: if its reader is gone.
       ValueError: if the stream is closed.
     """
     live, self._live = self._live, None
     if live is not None:
-      with _told():
+      with _broken_pipes():
         live.stop()
 
 
@@ -114,7 +114,7 @@ class _Console(rich.console.Console):
 
 
 @contextlib.contextmanager
-def _told():
+def _broken_pipes():
   try:
     yield
   except OSError as error:

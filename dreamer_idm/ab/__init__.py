@@ -52,9 +52,9 @@ def add_arguments(parser):
   add('--threads', type=int, default=1, metavar='N',
       help='CPU threads of a trial (default: 1)')
   add('--memory', type=float, default=0.0, metavar='GB',
-      help='memory of a trial: no more of them run than there is memory for, '
-      'and one that has more resident, with all its processes, is killed and '
-      'counts as failed (default: no limit)')
+      help='memory of a trial: as many run as fit into memory, and one whose '
+      'processes have more resident is killed and counts as failed '
+      '(default: no limit)')
   add('--retries', type=int, default=2, metavar='N',
       help='how often a trial that failed is retried, after a pause that '
       'grows from seconds to minutes (default: 2)')
@@ -108,7 +108,7 @@ def run(args, program=None):
   if args.engine == 'ray':
     from .engine_ray import RayEngine as engine_class
   engine = engine_class(args)
-  # Clusters say goodbye with SIGTERM; it ends this as Ctrl-C does.
+  # Clusters end jobs with SIGTERM; it is handled as Ctrl-C is.
   before = signal.signal(signal.SIGTERM, signal.default_int_handler)
   try:
     table = trial_table.Table(trials)

@@ -10,10 +10,10 @@ from ..display import duration
 from ..runs import lock
 from . import trial_process
 
-POLL = 0.5  # Seconds between two looks at the trials.
-# Seconds that an interrupted trial has for saving, before it is killed, or its
-# folder taken for in use if it is somebody else's.
-GOODBYE = 60
+POLL = 0.5  # Seconds between two checks of the trials.
+# Seconds that an interrupted trial has for saving: then it is killed, or its
+# folder counts as in use if another process started it.
+GRACE = 60
 # Seconds before the first retry; before each further one, GROWTH times more.
 PAUSE, GROWTH, LONGEST = 5, 6, 3600
 USAGE = 2  # The training's exit code for what a retry would not mend.
@@ -49,7 +49,7 @@ class Comparison:
         self._start(now)
         # A process that was interrupted just now may still be saving.
         if not self._started and not any(
-            now < max(x.due, max(x.ended, self._began) + GOODBYE)
+            now < max(x.due, max(x.ended, self._began) + GRACE)
             for x in self._trials if x.state == 'waiting'):
           return self._summary()
         self._watch()
@@ -76,7 +76,7 @@ class Comparison:
       self._started[index] = self._engine.start(trial), size
 
   def _watch(self):
-    """Looks at the started ones; each begins its log when it has room."""
+    """Checks the started ones; each begins its log when it has room."""
     for index, (future, size) in list(self._started.items()):
       trial = self._trials[index]
       if trial.state == 'waiting' and _log_size(trial) > size:
@@ -103,14 +103,14 @@ class Comparison:
       self._table.note(f'{trial}: complete{score}')
       return
     words, trace = ('', []) if why else trial_process.last_words(trial.logdir)
-    # Another `ab` that looks at a folder has its lock for an instant, and on
+    # Another `ab` that checks a folder has its lock for an instant, and on
     # Ray locks may be seen on one machine only.
     busy = code == USAGE and lock.BUSY in words
     trial.problem = why or (
         f'exit code {code}' if code > 0 else
         f'killed by signal {-code} ({signal.strsignal(-code)})') + f': {words}'
     if code == USAGE and not busy or trial.attempts > self._retries:
-      trial.state, then = 'in use' if busy else 'failed', 'not tried again'
+      trial.state, then = 'in use' if busy else 'failed', 'not retried'
     else:
       pause = min(PAUSE * GROWTH ** (trial.attempts - 1), LONGEST)
       trial.due = trial.ended + pause
@@ -122,10 +122,10 @@ class Comparison:
   def _stop(self, reason, code):
     """Lets all trials save; returns the exit code."""
     self._table.note(
-        f'{reason}: the trials save and exit, which takes {GOODBYE}s at '
+        f'{reason}: the trials save and exit, which takes {GRACE}s at '
         'most; a second Ctrl-C cuts it short.')
     with contextlib.suppress(KeyboardInterrupt):
-      self._engine.stop(GOODBYE)
+      self._engine.stop(GRACE)
     for trial in self._trials:
       if trial.state in ('waiting', 'running'):
         trial.look()

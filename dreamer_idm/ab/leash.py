@@ -1,10 +1,10 @@
 """Runs a command that ends when its parent does: leash.py PID COMMAND...
 
-Whoever starts trials may be killed, and nothing else would tell the trials.
-The kernel does, by SIGTERM, at which a training saves and exits. A process
-with threads cannot safely ask for it between fork and exec; this program does,
-then becomes the command. It imports nothing of the package, so that it costs
-20 ms. Only Linux can do it: elsewhere, trials outlive a parent that is killed.
+If the process that starts trials is killed, the kernel sends the trials
+SIGTERM, at which a training saves and exits. A process with threads cannot
+safely ask for it between fork and exec; this program does, then becomes the
+command. It imports nothing of the package, so that it costs 20 ms. Only Linux
+can do it: elsewhere, trials outlive a parent that is killed.
 """
 
 import ctypes

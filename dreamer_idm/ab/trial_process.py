@@ -17,7 +17,7 @@ GB = 1e9
 LEASH = pathlib.Path(__file__).with_name('leash.py')
 LOG = 'ab.log'
 HEAD = '== '  # Begins an attempt in the log.
-POLL = 0.2  # Seconds between two looks at the process.
+POLL = 0.2  # Seconds between two checks of the process.
 
 
 def attempt(command, logdir, environ, memory, asked, directory=None):

@@ -71,8 +71,8 @@ def render(trials, room=None):
 class Table:
   """Shows trials: redrawn in place on a terminal, else lines alone.
 
-  It falls silent once nothing can be written any more: the disk is full, or
-  whoever read it is gone (`| tee`, which Ctrl-C ends as well).
+  It writes nothing more once it cannot: the disk is full, or the reader is gone
+  (`| tee`, which Ctrl-C ends as well).
   """
 
   def __init__(self, trials, stream=None):
@@ -97,7 +97,7 @@ class Table:
       self._write('note', part)
 
   def _write(self, method, *args):
-    """Calls a method of the display, unless nobody reads it any more."""
+    """Calls a method of the display, unless its stream is closed."""
     try:
       if self._display:
         getattr(self._display, method)(*args)

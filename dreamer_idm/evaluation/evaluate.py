@@ -145,7 +145,7 @@ def _earlier(path, results):
       OverflowError):
     pass
   aside = files.quarantine(path, step)
-  print(f'An evaluation of another kind was there; it is now {aside}.')
+  print(f'There was an evaluation with other settings; it is now {aside}.')
   return []
 
 
@@ -199,7 +199,7 @@ def _evaluate(trained, condition, args):
   """Runs the episodes of a condition: a rollout.Evaluation."""
   from ..agent import tf_setup
   from . import rollout
-  # Every condition meets the same initial states, and the same noise in the
+  # Every condition has the same initial states, and the same noise in the
   # agent's latents.
   tf_setup.seed(args.seed)
   env, = environments.make_envs(

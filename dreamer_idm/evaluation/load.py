@@ -64,6 +64,6 @@ def load_trained(run, checkpoint='latest'):
     checkpoints.Checkpoints(run / 'checkpoints', agent).restore(checkpoint)
   except (AssertionError, ValueError) as error:
     raise UsageError(
-        f'{path} has not the networks of {run / "config.yaml"}: was that file '
-        'changed after the training?') from error
+        f'{path} does not have the networks of {run / "config.yaml"}: was that '
+        'file changed after the training?') from error
   return Trained(config, agent, step * config.action_repeat, path.name)

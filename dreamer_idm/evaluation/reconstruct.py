@@ -2,9 +2,9 @@
 
 Every latent dimension, h and s alike, gets noise from N(0, sigma). Figure 1
 shows the decodings at one sigma; the drift is the distance from the decoding
-without noise, over sigma from 0 to 1. One run or several; all look at the same
-episodes, one from each run's policy. Writes drift.json, drift.png and, for
-agents that decode images, figure1.png.
+without noise, over sigma from 0 to 1. One run or several; all see the same
+episodes, one from each run's policy, and the same noise. Writes drift.json,
+drift.png and, for agents that decode images, figure1.png.
 """
 
 import json

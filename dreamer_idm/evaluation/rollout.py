@@ -9,7 +9,7 @@ import tensorflow as tf
 from .. import upstream
 from ..agent.extension import Extension
 
-# The part of a return that may be missing where the time limit cuts it off.
+# The fraction of a return that the time limit may cut off.
 MISSING = 0.1
 
 # returns: float64 [episodes], undiscounted. episode: the first one, a dict of
@@ -46,12 +46,12 @@ def act(agent, mode):
 
 
 def compared_values(value, rewards, discount, terminal):
-  """Pairs the critic's values with the returns that then came.
+  """Pairs the critic's values with the returns that followed.
 
   The critic's value of a state includes the reward of arriving there, as in
   upstream's targets. Where the time limit ends an episode the return lacks
-  what would have come, so only states count of whose weights MISSING at most
-  is behind the end.
+  what would have followed, so only states count that lack at most the fraction
+  MISSING of their weights.
 
   Args:
     value: float [T], of the states 0..T-1 of an episode.
@@ -132,7 +132,7 @@ def _has_values(behavior):
 
 
 def _values(agent, feat, episode):
-  """The critic's values at feat [T, S + D] beside the returns that came."""
+  """The critic's values at feat [T, S + D] beside the returns that followed."""
   config, behavior = agent.config, agent._task_behavior
   if not _has_values(behavior):
     return np.zeros(0), np.zeros(0)

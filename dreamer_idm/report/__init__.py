@@ -1,4 +1,4 @@
-"""Draws up all runs below a folder as one web page with figures and tables.
+"""Summarises all runs below a folder on one web page.
 
 Finds every run below LOGDIR, whatever state it is in, and writes to LOGDIR/
 report: index.html (one file, opens anywhere), figures/ as PNG and SVG, CSVs,

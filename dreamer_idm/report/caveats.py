@@ -37,7 +37,7 @@ def collect(found, runs, comparisons, studies):
     for note in x.notes:
       if ' also differ in ' in note or (
           {note, f'{x.task}: {note}'} & {*warnings}):
-        continue  # It stands there already.
+        continue  # It is listed already.
       same.setdefault((x.method, x.baseline, x.task, note), []).append(
           x.condition)
   warnings += [
@@ -74,4 +74,5 @@ def _few_seeds(runs):
   return [
       f'fewer than {FEW_SEEDS} seeds ({scores.span(few.values())}): '
       f'{where}. Returns of single runs differ by chance as much as methods '
-      'do; what a comparison could not have shown stands beside it.']
+      'do; the smallest difference that a comparison could have shown is given '
+      'beside it.']

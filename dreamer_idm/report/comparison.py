@@ -141,7 +141,7 @@ def compare(runs, method, condition, baseline=BASELINE):
   """Compares a method with the baseline.
 
   A run's score is its last evaluation at the budget, the step that was set
-  beforehand; runs that have not come so far are left out as long as each arm
+  beforehand; runs that have not reached it are left out as long as each arm
   keeps two. Else all runs are compared at the last step that all have.
 
   Returns a list of Comparison, one per task that has runs of both, and one

@@ -1,4 +1,4 @@
-"""What goes on inside the methods and the critic: curves and late means."""
+"""What methods and critic log: curves, and means over the last steps."""
 
 import pandas as pd
 

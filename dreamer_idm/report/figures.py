@@ -76,9 +76,11 @@ def finish(figure, palette):
       entries.setdefault(label, handle)
   labels = [x for x in palette if x in entries]
   if labels:
+    # As many columns as fit, at about 12 characters to an inch.
+    room = 12 * figure.get_figwidth() / (max(map(len, labels)) + 6)
     figure.legend(
         [entries[x] for x in labels], labels, loc='outside upper center',
-        ncols=min(len(labels), 6))
+        ncols=max(1, min(len(labels), 6, int(room))))
   return figure
 
 
@@ -104,7 +106,7 @@ def steps_axis(axes, label=True):
 def seed_curve(axes, runs, key, color, label, line='-', band=True):
   """Draws the mean over seeds, and their standard deviation as a band.
 
-  Where some runs have not come so far, the line is thin and the mean is over
+  Where some runs have not reached a step, the line is thin and the mean is over
   the others.
 
   Args:

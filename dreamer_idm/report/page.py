@@ -1,6 +1,6 @@
 """The web page: what is drawn and shown; the words are in templates/page.html.
 
-Everything is escaped, so that nothing that stands in a run's files can become
+Everything is escaped, so that nothing in a run's files can become
 part of the page's markup.
 """
 

@@ -62,7 +62,7 @@ def note(runs):
   return (
       'Published numbers are weak evidence here: they were got with other '
       'code, and the tables contradict each other in places.'
-      f'{settings} They stand beside ours and are part of no comparison.')
+      f'{settings} They are shown beside ours and used in no comparison.')
 
 
 def blind(runs):

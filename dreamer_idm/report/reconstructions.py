@@ -50,7 +50,7 @@ def _read(path, name):
     if data:
       study.pictures[picture] = data
     elif (path / picture).exists():
-      study.notes.append(f'{study.name}/{picture} is no PNG')
+      study.notes.append(f'{study.name}/{picture} is not a PNG')
   if (path / 'drift.json').exists():
     try:
       drift = json.loads((path / 'drift.json').read_text('utf-8', 'replace'))

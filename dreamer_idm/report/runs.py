@@ -1,7 +1,6 @@
 """The runs below a folder, read as they lie there, whatever state they are in.
 
-Nothing is left out in silence: what is damaged or missing in a run stands in
-its `notes`, and the report names it.
+What is damaged or missing in a run is in its `notes`, and the report names it.
 """
 
 import dataclasses
@@ -204,7 +203,8 @@ def _metrics(run):
     if bad:
       bad[5:] = [f'and {len(bad) - 5} more'] if len(bad) > 5 else []
       run.notes.append(
-          f'{key} is no finite number at env step {", ".join(bad)}; left out')
+          f'{key} is not a finite number at env step {", ".join(bad)}; left '
+          'out')
   if rows and not any(CONDITIONS['clean'] in x for x in rows):
     run.notes.append('no evaluation yet')
   return rows

@@ -16,7 +16,7 @@ from .runs import CONDITIONS
 
 # One line of a table: a task at a step. about: str, why this step. scores:
 # dict of method -> list of (return, step of the evaluation); empty where no
-# run has come so far. published: dict of (source, method) -> entry of
+# run has reached it. published: dict of (source, method) -> entry of
 # `published.load`.
 Row = collections.namedtuple(
     'Row', ['task', 'condition', 'step', 'about', 'scores', 'published'])
@@ -68,7 +68,7 @@ def score_at(run, condition, step):
   """Reads a run's score at a step: that of the last evaluation until then.
 
   Returns (float, int), the return and the step of that evaluation, or None if
-  the run has not come so far or was not evaluated until then.
+  the run has not reached it or was not evaluated until then.
   """
   steps, values = run.series(CONDITIONS[condition])
   index = np.searchsorted(steps, step, 'right') - 1
@@ -78,7 +78,7 @@ def score_at(run, condition, step):
 
 
 def scores_at(runs, condition, step):
-  """Lists what `score_at` finds for the runs that have come so far."""
+  """Lists what `score_at` finds for the runs that have reached the step."""
   return [y for x in runs if (y := score_at(x, condition, step))]
 
 

@@ -166,7 +166,7 @@ def percentiles(groups, statistic, resamples=2000):
   """Computes the 2.5% and 97.5% percentiles of a stratified bootstrap.
 
   Runs are drawn with replacement within each task, as rliable does. This is
-  no 95% interval for the numbers of runs that are usual: it holds the true
+  not a 95% interval for the usual numbers of runs: it holds the true
   IQM in 71% to 88% of cases with 3 runs per task, 79% to 92% with 5.
 
   Args:

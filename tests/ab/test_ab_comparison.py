@@ -81,7 +81,7 @@ def test_mistakes_of_the_users_are_not_tried_again(tmp_path, capsys):
   code, (folder,) = run_quick('usage', tmp_path)
   assert code == 1 and attempts(folder) == 1
   out = capsys.readouterr().out
-  assert 'exit code 2: error: --x must be y; not tried again' in out
+  assert 'exit code 2: error: --x must be y; not retried' in out
 
 
 def test_folders_that_are_in_use_for_an_instant(tmp_path, capsys):
@@ -134,7 +134,7 @@ def test_the_pause_before_a_retry_grows(tmp_path, capsys, monkeypatch):
   out = capsys.readouterr().out
   assert 'OSError: full; retry 1 of 3 in 5s' in out
   assert 'OSError: full; retry 3 of 3 in 3m' in out
-  assert 'OSError: full; not tried again' in out
+  assert 'OSError: full; not retried' in out
 
 
 def test_folders_that_cannot_be_made(tmp_path, capsys):
@@ -143,11 +143,11 @@ def test_folders_that_cannot_be_made(tmp_path, capsys):
   assert ab.run(args, [*ab_runs.QUICK, 'train']) == 1
   out = capsys.readouterr().out
   assert 'cannot be run, NotADirectoryError: ' in out
-  assert 'retry 1 of 1' in out and 'not tried again' in out
+  assert 'retry 1 of 1' in out and 'not retried' in out
 
 
 def test_a_folder_in_use_is_left_alone(tmp_path, capsys, monkeypatch):
-  monkeypatch.setattr(comparison, 'GOODBYE', 0)
+  monkeypatch.setattr(comparison, 'GRACE', 0)
   args = ab_runs.arguments(tmp_path, seeds=(0, 1, 2))
   trials = plan.plan(args, [*ab_runs.QUICK, 'train'])
   locks = []

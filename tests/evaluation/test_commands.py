@@ -240,7 +240,8 @@ def test_networks_that_are_not_the_checkpoints_are_one_line(
   assert old in text
   path.write_text(text.replace(old, new))
   one_line(
-      here('evaluate', '--logdir', tmp_path / 'run'), 'has not the networks')
+      here('evaluate', '--logdir', tmp_path / 'run'),
+      'does not have the networks')
 
 
 def test_axes_begin_at_zero_unless_returns_are_negative():

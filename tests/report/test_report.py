@@ -146,7 +146,7 @@ def test_the_page_shows_every_part(grid):
   assert 'p = 0.00794): the interval excludes 0; the comparison' in text
   assert 'σ = 0.5' in text and '0.375' in text
   assert '4.25' in text and '1.12' in text
-  assert 'reconstruct/drift.png is no PNG' in text
+  assert 'reconstruct/drift.png is not a PNG' in text
   assert sorted(x.stem for x in (grid / 'figures').glob('*.svg')) == [
       'ablation', 'aggregate', 'diagnostics_dmc_hopper_stand',
       'diagnostics_dmc_walker_walk', 'learning_curves', 'profiles',
@@ -418,7 +418,7 @@ def test_one_method_one_seed_no_rotation(tmp_path):
   assert 'there are no evaluated runs of the baseline, dreamer' in text
   assert 'No run has an evaluation on rotated images' in text
   assert '1 of 6 lines of metrics.jsonl are damaged' in text
-  assert 'eval_return is no finite number at env step 2,000' in text
+  assert 'eval_return is not a finite number at env step 2,000' in text
 
 
 def test_runs_that_have_not_begun(tmp_path):
