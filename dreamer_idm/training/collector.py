@@ -118,7 +118,7 @@ class Collector:
     config, ways = self._config, ['lower --replay.minlen']
     if config.action_repeat > 1:
       ways.append(f'lower --action_repeat {config.action_repeat}')
-    if config.time_limit:
+    if 0 < config.time_limit < config.replay.minlen:
       ways.append(f'raise --time_limit {config.time_limit}')
     return ' or '.join(ways)
 

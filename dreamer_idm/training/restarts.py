@@ -208,7 +208,8 @@ def make_envs(
     limits = {
         'longest': max(int(config.steps), config.prefill),
         'patience': 2 * config.prefill}
-  terminal = '' if config.pred_discount else (
+  # Training episodes are those that the critic learns from.
+  terminal = '' if config.pred_discount or mode != 'train' else (
       f'{config.task} has terminal states, but no head predicts them '
       '(pred_discount False): the critic expects rewards behind them. '
       '--pred_discount True learns them, with discount among --grad_heads.')

@@ -89,17 +89,19 @@ def test_episodes_that_are_too_short_are_one_line(collect):
     collector.check()
 
 
-def test_the_cause_of_short_episodes_is_told_once(collect):
+@pytest.mark.parametrize('limit, advice', [
+    (12, ' or raise --time_limit 12'), (30, '')])  # Long enough is no cause.
+def test_the_cause_of_short_episodes_is_told_once(collect, limit, advice):
   notes = []
   collector = collect(
       '--replay.minlen', '15', '--replay.maxlen', '15', '--action_repeat', '4',
-      '--time_limit', '12', note=notes.append)
+      '--time_limit', str(limit), note=notes.append)
   collector.prefill(tiny.STEPS)
   told = [x for x in notes if 'not learned from' in x]
   assert told == [
       'An episode of 10 agent steps is not learned from, nor will others be '
       'that are shorter than replay.minlen (15): lower --replay.minlen or '
-      'lower --action_repeat 4 or raise --time_limit 12.']
+      f'lower --action_repeat 4{advice}.']
 
 
 def test_episodes_of_others_are_learned_from(collect, tmp_path):

@@ -260,3 +260,10 @@ def test_terminal_states_that_nothing_predicts_are_told_of_once(
   drive(collector, 40)
   told = [x for x in notes if 'has terminal states' in x]
   assert len(told) == (not predicted)
+  # The evaluations of the same training do not tell it again.
+  env, = restarts.make_envs(collector._config, 'eval', 1, 0, notes.append)
+  env.reset()
+  while not env.step({'action': np.zeros(1)})['is_last']:
+    pass
+  env.close()
+  assert [x for x in notes if 'has terminal states' in x] == told
