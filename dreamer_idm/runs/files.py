@@ -14,7 +14,12 @@ def expanded(path):
   """Makes a pathlib.Path of what people write, with `~` for the home folder.
 
   A shell does not see that behind `--logdir=` or in quotes.
+  Raises UsageError for a URL, which would become a local folder.
   """
+  if '://' in str(path):
+    raise UsageError(
+        f'a folder of this machine is expected, but {str(path)!r} is a URL: '
+        'write into a folder, then copy it')
   return pathlib.Path(os.path.expanduser(path))
 
 

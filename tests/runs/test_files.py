@@ -1,9 +1,11 @@
 """Files and folders that are there as a whole or not at all."""
 
 import os
+import pathlib
 
 import pytest
 
+from dreamer_idm import __main__
 from dreamer_idm.runs import files
 
 
@@ -77,3 +79,15 @@ def test_quarantine_overwrites_nothing(tmp_path):
   assert files.quarantine(tmp_path / 'x', 'damaged').name == 'x.damaged.4'
   assert [names(tmp_path / f'x.damaged{n}') for n in ('', '.2', '.3')] == [
       ['one'], ['two'], ['three']]
+
+
+@pytest.mark.parametrize('words', [
+    'ab --tasks dmc_reacher_easy --logdir', 'evaluate --logdir',
+    'evaluate --logdir x --out', 'reconstruct', 'report --logdir'])
+def test_a_url_is_refused_in_every_command(
+    tmp_path, monkeypatch, capsys, words):
+  monkeypatch.chdir(tmp_path)
+  assert files.expanded('~/x') == pathlib.Path.home() / 'x'
+  assert __main__.main([*words.split(), 'gs://bucket/run']) == 2
+  assert "but 'gs://bucket/run' is a URL" in capsys.readouterr().err
+  assert not names(tmp_path)
