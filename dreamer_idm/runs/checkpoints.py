@@ -120,8 +120,8 @@ class Checkpoints:
 
   @staticmethod
   def _quarantine(path):
-    aside = files.quarantine(path, BROKEN)
-    return f'The checkpoint {path} is damaged; quarantined as {aside.name}.'
+    kept = files.quarantine(path, BROKEN)
+    return f'The checkpoint {path} is damaged; quarantined as {kept.name}.'
 
   def path(self, which='latest'):
     """Finds a checkpoint.

@@ -97,12 +97,12 @@ def quarantine(path, suffix):
   Returns:
     pathlib.Path, the new name.
   """
-  aside, number = path.with_name(f'{path.name}.{suffix}'), 1
-  while aside.exists() or aside.is_symlink():
+  new, number = path.with_name(f'{path.name}.{suffix}'), 1
+  while new.exists() or new.is_symlink():
     number += 1
-    aside = path.with_name(f'{path.name}.{suffix}.{number}')
-  path.rename(aside)
-  return aside
+    new = path.with_name(f'{path.name}.{suffix}.{number}')
+  path.rename(new)
+  return new
 
 
 def folder(path):

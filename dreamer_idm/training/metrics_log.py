@@ -39,8 +39,8 @@ def rewind(logdir, env_step=None, size=None):
   if not path.exists() or not path.stat().st_size:
     return []
   if env_step is None:
-    aside = files.quarantine(path, 'earlier')
-    return [f'{path} is of a run without a checkpoint; kept as {aside.name}.']
+    kept = files.quarantine(path, 'earlier')
+    return [f'{path} is of a run without a checkpoint; kept as {kept.name}.']
   if size is not None and _ends_a_line(path, size):
     _keep(path, path.read_bytes()[size:])
     os.truncate(path, size)

@@ -100,7 +100,7 @@ def test_a_run_leaves_what_it_promises_and_says_only_that(twice):
   assert [x['step'] for x in evaluated] == [200, 240]
 
 
-def test_a_run_goes_on_with_other_settings_only_if_asked(twice):
+def test_a_run_resumes_with_other_settings_only_if_asked(twice):
   folder, done = twice
   logdir = folder / 'second'
   record, = provenance.read(logdir)
@@ -152,7 +152,7 @@ def test_flags_of_other_methods_are_named(twice):
       'planet missing behind --configs?\n')
 
 
-def test_a_run_does_not_go_on_with_other_networks(twice):
+def test_a_run_does_not_resume_with_other_networks(twice):
   folder, _ = twice
   before = (folder / 'first' / 'config.yaml').read_bytes()
   process = run(
@@ -163,7 +163,7 @@ def test_a_run_does_not_go_on_with_other_networks(twice):
   assert (folder / 'first' / 'config.yaml').read_bytes() == before
 
 
-def test_a_finished_run_goes_on_with_more_steps(twice):
+def test_a_finished_run_resumes_with_more_steps(twice):
   folder, _ = twice
   logdir = folder / 'first'
   before = metrics(logdir)
