@@ -16,7 +16,7 @@ from .patches import before_tensorflow
 before_tensorflow()
 
 __version__ = '0.1.0'
-__all__ = ['ExtendedAgent', 'load_config']
+__all__ = ['ExtendedAgent', 'load', 'load_config']
 
 
 def __getattr__(name):
@@ -27,7 +27,10 @@ def __getattr__(name):
       # `from dreamer_idm import` would take it for a missing name.
       raise ImportError(f'dreamer_idm cannot be imported: {error}') from error
     return ExtendedAgent
-  if name == 'load_config':
-    from .config.load import load
+  if name == 'load':
+    from .evaluation.policy import load
     return load
+  if name == 'load_config':
+    from .config import load as config_load
+    return config_load.load
   raise AttributeError(f'dreamer_idm has no {name!r}.')

@@ -34,7 +34,8 @@ MAY_IMPORT = {
     'errors': (),
     'display': (),
     '__main__': (PACKAGE,),  # Its version; the commands it knows by name.
-    PACKAGE: ('agent.extended_agent', 'config.load', 'patches')}
+    PACKAGE: (
+        'agent.extended_agent', 'config.load', 'evaluation.policy', 'patches')}
 
 
 def _modules():

@@ -89,6 +89,18 @@ class Extension(upstream.common.Module):
     """
     return obs
 
+  def postprocess(self, decoded):
+    """Outside of any tape: undoes `preprocess` for what the decoder predicts.
+
+    Args:
+      decoded: dict of float32 tensors [..., ...], some of the observations, as
+        the networks see them.
+
+    Returns:
+      dict of tensors of the same shapes, as `preprocess` gets them.
+    """
+    return decoded
+
   def model_loss(self, model, data, outs):
     """Under the model's tape: adds to the world model's loss.
 

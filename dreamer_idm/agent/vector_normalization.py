@@ -103,6 +103,18 @@ class VectorNormalization(Extension):
         for k, mean in self._mean.items()}
     return {**obs, **changed}
 
+  def postprocess(self, decoded):
+    """Outside of any tape: back to the environment's units.
+
+    Args:
+      decoded: dict of float32 tensors [..., ...].
+
+    Returns:
+      dict of tensors of the same shapes.
+    """
+    return {k: v if k not in self._mean else self._mean[k] + v * tf.maximum(
+        tf.sqrt(self._variance[k]), SMALLEST) for k, v in decoded.items()}
+
   def _is_vector(self, key):
     """Whether a network reads or predicts an observation as a vector."""
     return key not in NOT_OBSERVED and not key.startswith('is_') and any(

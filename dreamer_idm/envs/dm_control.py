@@ -98,8 +98,10 @@ class DMControl(upstream_envs.DMC):
     self._flags = {k: spaces.pop(k) for k in observations.FLAGS}
     if not images:
       del spaces['image']
-    self._observations = observations.Observations(
-        gymnasium.spaces.Dict(spaces), self._size, task)
+    space = gymnasium.spaces.Dict(spaces)
+    self._observations = observations.Observations(space, self._size, task)
+    # Its own spaces: observations, actions, and whether `image` is missing.
+    self.own_spaces = space, self.act_space['action'], False
     # Shapes such as [1, n] are usual in dm_control: not worth a note.
     self.notes, self.ignored = [], self._observations.ignored
 

@@ -58,6 +58,8 @@ class GymnasiumEnv:
     self.unlogged = set(logged)  # Those that nothing has had so far.
     self._observations = observations.Observations(
         env.observation_space, size, source, ('image',) if renders else ())
+    # Its own spaces: observations, actions, and whether `image` is missing.
+    self.own_spaces = env.observation_space, env.action_space, renders
     self.ignored = self._observations.ignored
     self.notes = [*self._observations.notes, *self._unbounded()]
 

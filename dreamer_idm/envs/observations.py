@@ -32,7 +32,7 @@ class Observations:
   a dict of what is left out: name -> reason.
   """
 
-  def __init__(self, space, size, source, taken=()):
+  def __init__(self, space, size, source, taken=(), only=None):
     """Settles how each observation is converted.
 
     Args:
@@ -42,6 +42,7 @@ class Observations:
       size: pair of ints, height and width to which images are resized.
       source: str, the environment's name in messages.
       taken: collection of str, further names that are reserved.
+      only: function of a name and a Box to whether it is wanted; None: all.
     """
     self._source = source
     self.spaces, self.notes, self.ignored = {}, [], {}
@@ -56,10 +57,17 @@ class Observations:
         self.ignored[leaf.name] = str(error)
         continue
       name = self._renamed(leaf, {*RESERVED, *taken})
+      if only and not only(name, reader.space):
+        continue
       if reader.note:
         self.notes.append(f'{source}: {name} is {reader.note}.')
       self.spaces[name] = reader.space
       self._readers.append((name, leaf, reader.convert))
+
+  @property
+  def sources(self):
+    """Dict of name -> keys that lead to it, and its own gymnasium space."""
+    return {name: (leaf.path, leaf.space) for name, leaf, _ in self._readers}
 
   def _renamed(self, leaf, reserved):
     # The observation's name here.

@@ -10,6 +10,7 @@ from ..envs import environments
 from ..errors import UsageError
 from ..runs import checkpoints
 from ..runs import files
+from ..runs import spaces
 
 # A trained agent: config, agent, int env_step, str name of its checkpoint.
 Trained = collections.namedtuple(
@@ -54,12 +55,9 @@ def load_trained(run, checkpoint='latest'):
         f'{run} has no checkpoint {checkpoint}: there is '
         f'{", ".join(found.names()) or "none yet"}')
   step = found.state(checkpoint)['step']
-  env, = environments.make_envs(config, 'eval', 1, 0)
-  try:
-    spaces = env.obs_space, env.act_space
-  finally:
-    env.close()
-  agent = build.build_agent(config, *spaces, upstream.common.Counter(step))
+  obs_space, act_space = _agent_spaces(run, config)
+  agent = build.build_agent(
+      config, obs_space, act_space, upstream.common.Counter(step))
   try:
     checkpoints.Checkpoints(run / 'checkpoints', agent).restore(checkpoint)
   except (AssertionError, ValueError) as error:
@@ -67,3 +65,35 @@ def load_trained(run, checkpoint='latest'):
         f'{path} does not have the networks of {run / "config.yaml"}: was that '
         'file changed after the training?') from error
   return Trained(config, agent, step * config.action_repeat, path.name)
+
+
+def saved_spaces(run):
+  """Reads the spaces that a run's agent and environment have.
+
+  Args:
+    run: pathlib.Path of a run.
+
+  Returns:
+    runs.spaces.Spaces, or None of a run from before they were saved.
+
+  Raises:
+    UsageError: if the file is damaged.
+  """
+  try:
+    return spaces.read(run)
+  except (ValueError, LookupError, TypeError) as error:
+    raise UsageError(
+        f'{run / spaces.NAME} is damaged ({error}): remove it and resume the '
+        'run, which writes it again') from error
+
+
+def _agent_spaces(run, config):
+  """The agent's observations and action; starts an environment if it must."""
+  found = saved_spaces(run)
+  if found:
+    return found.agent_observation, {'action': found.agent_action}
+  env, = environments.make_envs(config, 'eval', 1, 0)
+  try:
+    return env.obs_space, env.act_space
+  finally:
+    env.close()

@@ -94,6 +94,7 @@ class Training:
   def _go(self):
     self._announce()
     new = self.folder.saved is None
+    self.folder.write_spaces(self.collector.envs[0])
     if new:
       self.folder.write_config()
     self._prefill()

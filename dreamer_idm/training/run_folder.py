@@ -3,9 +3,11 @@
 from .. import upstream
 from ..config import load as config_lib
 from ..config import same_run
+from ..envs import environments
 from ..errors import UsageError
 from ..runs import checkpoints
 from ..runs import provenance
+from ..runs import spaces
 from . import metrics_log
 from . import sanity_checks
 
@@ -45,6 +47,20 @@ class RunFolder:
   def write_config(self):
     """Writes config.yaml."""
     config_lib.save(self._config, self.path / 'config.yaml')
+
+  def write_spaces(self, env):
+    """Writes spaces.json.
+
+    Args:
+      env: environment of `environments.make_envs`.
+
+    Raises:
+      OSError: if it cannot be written.
+    """
+    agent = {k: v for k, v in env.obs_space.items() if not k.startswith('log_')}
+    observation, action, rendered = environments.attribute(env, 'own_spaces')
+    spaces.write(self.path, spaces.Spaces(
+        observation, action, rendered, agent, env.act_space['action']))
 
   def record(self, **facts):
     """Adds a line on this start to provenance.jsonl; returns it, a dict.

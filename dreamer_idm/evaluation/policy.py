@@ -1,0 +1,296 @@
+"""A trained agent that acts: observations in, actions out.
+
+  import dreamer_idm
+
+  policy = dreamer_idm.load('logdir/run')
+  action = policy(observation)
+
+Neither dm_control nor the environment is needed: what they look like stands in
+the run's `spaces.json`.
+"""
+
+import copy
+import pathlib
+import re
+
+import gymnasium
+import numpy as np
+import tensorflow as tf
+
+from ..envs import observations as observations_lib
+from ..errors import UsageError
+from ..runs import spaces
+from . import load as load_lib
+from . import rollout
+
+MODES = ('eval', 'explore')
+
+
+def load(run, checkpoint='latest', mode='eval'):
+  """Loads a trained agent to act with.
+
+  Args:
+    run: pathlib.Path or str, the logdir of a run.
+    checkpoint: `latest`, `best`, or an agent step that is still kept.
+    mode: `eval`, the actor's mode, or `explore`, samples with noise as in
+      training.
+
+  Returns:
+    Policy.
+
+  Raises:
+    UsageError: if there is no such run or checkpoint, it is damaged, or the run
+      is from before runs saved their spaces.
+    ValueError: for another mode.
+  """
+  if mode not in MODES:
+    raise ValueError(f'mode is one of {MODES}, not {mode!r}.')
+  run = pathlib.Path(run).expanduser()
+  trained = load_lib.load_trained(run, checkpoint)
+  found = load_lib.saved_spaces(run)
+  if found is None:
+    raise UsageError(
+        f'{run} has no {spaces.NAME}: resume it once by the command that '
+        'trained it (with what it has, it only writes this file)')
+  return Policy(trained, found, mode)
+
+
+class Policy:
+  """Acts in one environment, or in several at once; keeps its latent states.
+
+  Attributes:
+    config: upstream's Config of the run.
+    agent: upstream's Agent or ours.
+    env_step: int, environment steps that it was trained for.
+    observation_space: gymnasium space of what it takes. Where the agent read
+      rendered frames a Dict with `image`. Parts that the agent does not read
+      may be left out of a dict; if it reads one array alone, that array may
+      come without a dict.
+    action_space: gymnasium Box of the actions that it returns, the
+      environment's own.
+  """
+
+  def __init__(self, trained, found, mode='eval'):
+    """Starts at the beginning of an episode.
+
+    Args:
+      trained: Trained.
+      found: runs.spaces.Spaces of its run.
+      mode: `eval` or `explore`.
+    """
+    self.config, self.agent = trained.config, trained.agent
+    self.env_step = trained.env_step
+    self.action_space = found.action
+    self._act = rollout.act(self.agent, mode)
+    self._state: tuple | None = None  # Latent and last action.
+    size = tuple(self.config.render_size)
+    own = found.observation
+    if found.rendered:
+      frame = {'image': found.agent_observation['image']}
+      own = gymnasium.spaces.Dict({
+          **(own.spaces if isinstance(own, gymnasium.spaces.Dict)
+             else {'vector': own}), **frame})
+    self.observation_space = own
+    self._reader = observations_lib.Observations(
+        own, size, 'policy', only=self._reads)
+    # Upstream's mode of such an actor is for one row: see `rollout.evaluate`.
+    self._one_by_one = (
+        mode == 'eval' and self.config.actor.dist == 'tanh_normal')
+    self.reset()
+
+  def _reads(self, name, space):
+    keys = self.config.encoder
+    pattern = keys.cnn_keys if len(space.shape) == 3 else keys.mlp_keys
+    return bool(re.match(pattern, name))
+
+  def reset(self, which=None):
+    """Begins new episodes: the next observation follows nothing.
+
+    Args:
+      which: bool [n], those of the environments whose episode ended; None for
+        all, of any number.
+
+    Raises:
+      ValueError: if there are not n environments.
+    """
+    if which is None:
+      self._state, self._first = None, None
+      return
+    which = np.asarray(which, bool)
+    if self._first is None or which.shape != self._first.shape:
+      raise ValueError(
+          f'reset takes a flag for each environment, but got {which.shape} '
+          f'for {None if self._first is None else self._first.shape}.')
+    self._first = self._first | which
+
+  def copy(self):
+    """Makes a policy of the same agent with a latent state of its own.
+
+    Returns:
+      Policy, from where this one is.
+    """
+    other = copy.copy(self)
+    if self._first is not None:
+      other._first = self._first.copy()
+    return other
+
+  def __call__(self, observation):
+    """Acts.
+
+    Args:
+      observation: of `observation_space`; or a batch of them for so many
+        environments, an array [n, ...] in each place.
+
+    Returns:
+      array of `action_space`, or a batch [n, ...] of them.
+
+    Raises:
+      UsageError: if the observation does not fit, says what was expected.
+      ValueError: if the number of environments has changed without `reset`.
+    """
+    rows, batched = self._rows(observation)
+    obs = {
+        k: np.stack([x[k] for x in rows])
+        for k in rows[0] if not k.startswith('log_')}
+    count = len(rows)
+    if self._first is None:
+      self._first = np.ones(count, bool)
+    if len(self._first) != count:
+      raise ValueError(
+          f'{count} observations came for {len(self._first)} environments: '
+          'reset the policy, or make a copy of it for each number.')
+    for key, space in self.agent.obs_space.items():
+      # What the agent's preprocessing asks for and its encoder does not read.
+      if key not in obs:
+        obs[key] = np.zeros((count, *space.shape), space.dtype)
+    obs['is_first'] = self._first
+    action, self._state = self._chosen(obs)
+    self._first = np.zeros(count, bool)
+    action = self._scaled(action.numpy())
+    return action if batched else action[0]
+
+  def _chosen(self, obs):
+    if not self._one_by_one or len(obs['reward']) == 1:
+      outputs, state = self._act(obs, self._state)
+      return outputs['action'], state
+    parts = []
+    for row in range(len(obs['reward'])):
+      one = self._state and tf.nest.map_structure(
+          lambda x, i=row: x[i:i + 1], self._state)
+      parts.append(self._act({k: v[row:row + 1] for k, v in obs.items()}, one))
+    join = lambda *rows: tf.concat(rows, 0)
+    return (
+        join(*(x['action'] for x, _ in parts)),
+        tf.nest.map_structure(join, *(x for _, x in parts)))
+
+  def _scaled(self, action):
+    # From [-1, 1] to the bounds, where both are finite, as in training.
+    space = self.action_space
+    low, high = (np.asarray(x, np.float64) for x in (space.low, space.high))
+    finite = np.isfinite(low) & np.isfinite(high)
+    with np.errstate(invalid='ignore'):
+      scaled = (action.astype(np.float64) + 1) / 2 * (high - low) + low
+    value = np.clip(np.where(finite, scaled, action), low, high)
+    if space.dtype.kind in 'iu':
+      value = np.rint(value)
+    return value.astype(space.dtype)
+
+  def _rows(self, observation):
+    """The agent's observations, a dict for each environment."""
+    parts = self._reader.sources
+    if not isinstance(observation, (dict, tuple)) and len(parts) == 1:
+      (name, (path, space)), = parts.items()
+      for key in reversed(path):
+        observation = {key: observation}
+    (path, space), *_ = parts.values()
+    value = observation
+    for key in path:
+      try:
+        value = value[key]
+      except (KeyError, IndexError, TypeError):
+        break  # Which `convert` puts into words.
+    shape = np.shape(value)
+    batched = len(shape) == len(space.shape) + 1 and shape != (1,)
+    if not batched:
+      return [self._reader.convert(observation, 'the call')], False
+    count = shape[0]
+    if not count:
+      raise UsageError('policy: the batch of observations is empty')
+    return [
+        self._reader.convert(_row(observation, i), 'the call')
+        for i in range(count)], True
+
+  def _need_state(self):
+    if self._state is None:
+      raise ValueError('The policy has seen no observation of this episode.')
+    return self._state[0]
+
+  @property
+  def value(self):
+    """The critic's value of the present states, float [n].
+
+    Raises ValueError before the first observation, and if the agent's method
+    trains no critic of the environment's rewards.
+    """
+    latent, behavior = self._need_state(), self.agent._task_behavior
+    if not rollout.has_values(behavior):
+      raise ValueError(
+          f'{self.config.agent} trains no critic of the rewards.')
+    feat = self.agent.wm.rssm.get_feat(latent)
+    return behavior.critic(feat).mode().numpy().astype(np.float64)
+
+  def imagine(self, steps, actions=None):
+    """Predicts what comes next; the policy's own state stays as it is.
+
+    Args:
+      steps: int H >= 1.
+      actions: float [H, n, A] in [-1, 1], to be taken; None for the actor's
+        mode at each step.
+
+    Returns:
+      dict of arrays [H, n, ...]: `action` in [-1, 1], `reward` float, and each
+      decoded observation by its name: images as float in [0, 1], vectors in
+      the units of the environment.
+
+    Raises:
+      ValueError: before the first observation of an episode, or without an
+        actor or actions.
+    """
+    latent, wm = self._need_state(), self.agent.wm
+    actor = self.agent._task_behavior.actor
+    if actions is None and 'actor' in getattr(
+        self.agent._task_behavior, 'unused', ()):
+      raise ValueError(f'{self.config.agent} has no actor: give actions.')
+    found: dict = {'action': [], 'reward': []}
+    for step in range(steps):
+      if actions is None:
+        action = actor(wm.rssm.get_feat(latent)).mode()
+      else:
+        action = tf.cast(actions[step], latent['deter'].dtype)
+      latent = wm.rssm.img_step(latent, action)
+      feat = wm.rssm.get_feat(latent)
+      found['action'].append(action)
+      found['reward'].append(wm.heads['reward'](feat).mode())
+      for key, value in self._decoded(feat).items():
+        found.setdefault(key, []).append(value)
+    return {k: np.stack([np.asarray(x) for x in v]) for k, v in found.items()}
+
+  def _decoded(self, feat):
+    decoded = {
+        k: tf.cast(v.mode(), tf.float32)
+        for k, v in self.agent.wm.heads['decoder'](feat).items()}
+    for extension in getattr(self.agent.wm, 'extensions', ()):
+      decoded = extension.postprocess(decoded)
+    return {
+        k: np.clip(v + 0.5, 0, 1)
+        if self.agent.obs_space[k].dtype == np.uint8 else v
+        for k, v in decoded.items()}
+
+
+def _row(observation, index):
+  """One of a batch of nested observations."""
+  if isinstance(observation, dict):
+    return {k: _row(v, index) for k, v in observation.items()}
+  if isinstance(observation, tuple):
+    return tuple(_row(x, index) for x in observation)
+  return observation[index]
