@@ -131,10 +131,13 @@ def test_value_and_imagination(run):
       policy(stacked(rows[1:])), before(stacked(rows[1:])))
 
 
-def trained(space, action, agent_spaces, *flags, rendered=False, presets=()):
+def trained(
+    space, action, agent_spaces, *flags, rendered=False, actor='trunc_normal'):
   """A policy of an untrained agent in some environment."""
   box = KINDS.Box(-1, 1, action.shape, np.float32)
-  config = small_config(*flags, presets=('dmc', *presets))
+  config = small_config(
+      '--eval_state_mean', 'True', '--actor.dist', actor, *flags,
+      presets=('dmc',))
   agent = build.build_agent(
       config, {**agent_spaces, **FLAGS}, {'action': box},
       upstream.common.Counter(0))
@@ -163,7 +166,8 @@ def test_actions_are_in_the_bounds_and_a_bare_array_will_do():
 def test_batches_of_a_tanh_actor_are_as_good_as_single_ones():
   policy = trained(
       KINDS.Box(-1, 1, (3,), np.float64), ACTION,
-      {'vector': KINDS.Box(-np.inf, np.inf, (3,), np.float32)}, *VECTORS)
+      {'vector': KINDS.Box(-np.inf, np.inf, (3,), np.float32)}, *VECTORS,
+      actor='tanh_normal')
   assert policy.config.actor.dist == 'tanh_normal'
   rows = np.random.RandomState(0).normal(size=(4, 3))
   policy(rows)
