@@ -10,15 +10,17 @@ the run's `spaces.json`.
 """
 
 import copy
-import pathlib
 import re
 
 import gymnasium
 import numpy as np
 import tensorflow as tf
 
+from ..agent import tf_setup
+from ..config import load as config_lib
 from ..envs import observations as observations_lib
 from ..errors import UsageError
+from ..runs import files
 from ..runs import spaces
 from . import load as load_lib
 from . import rollout
@@ -45,7 +47,9 @@ def load(run, checkpoint='latest', mode='eval'):
   """
   if mode not in MODES:
     raise ValueError(f'mode is one of {MODES}, not {mode!r}.')
-  run = pathlib.Path(run).expanduser()
+  run = files.expanded(run)
+  config = config_lib.saved(run)
+  tf_setup.configure(config.precision, 0, config.jit, config.fast)
   trained = load_lib.load_trained(run, checkpoint)
   found = load_lib.saved_spaces(run)
   if found is None:
@@ -148,6 +152,7 @@ class Policy:
       UsageError: if the observation does not fit, says what was expected.
       ValueError: if the number of environments has changed without `reset`.
     """
+    self._set_up()
     rows, batched = self._rows(observation)
     obs = {
         k: np.stack([x[k] for x in rows])
@@ -220,7 +225,13 @@ class Policy:
         self._reader.convert(_row(observation, i), 'the call')
         for i in range(count)], True
 
+  def _set_up(self):
+    # Where several agents are loaded, each has the precision of its run.
+    config = self.config
+    tf_setup.configure(config.precision, 0, config.jit, config.fast)
+
   def _need_state(self):
+    self._set_up()
     if self._state is None:
       raise ValueError('The policy has seen no observation of this episode.')
     return self._state[0]

@@ -16,7 +16,7 @@ MISSING = 0.1
 # arrays [T + 1, ...]. episodes: all of them, without images. feat: float32
 # [T, S + D], the first one's posterior states.
 # predicted, realised: float64 [states], see `compared_values`; empty for an
-# agent without a critic of the environment's rewards, see `_has_values`.
+# agent without a critic of the environment's rewards, see `has_values`.
 Evaluation = collections.namedtuple(
     'Evaluation', [
         'returns', 'episode', 'episodes', 'feat', 'predicted', 'realised'])
@@ -117,7 +117,7 @@ def evaluate(agent, env, episodes, on_step=None):
       np.concatenate(predicted), np.concatenate(realised))
 
 
-def _has_values(behavior):
+def has_values(behavior):
   """Whether a critic predicts the returns that evaluation finds.
 
   Not if the method trains no critic (without an actor there is none either),
@@ -134,7 +134,7 @@ def _has_values(behavior):
 def _values(agent, feat, episode):
   """The critic's values at feat [T, S + D] beside the returns that followed."""
   config, behavior = agent.config, agent._task_behavior
-  if not _has_values(behavior):
+  if not has_values(behavior):
     return np.zeros(0), np.zeros(0)
   value = behavior.critic(tf.constant(feat)).mode().numpy()
   clip: dict = {'identity': lambda x: x, 'sign': np.sign, 'tanh': np.tanh}
