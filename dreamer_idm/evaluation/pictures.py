@@ -10,29 +10,17 @@ from ..runs import plots
 
 
 def label(condition):
-  """Names a condition.
-
-  Args:
-    condition: dict with `kind` and `strength`.
-
-  Returns:
-    str such as `clean` or `rotation 5`.
-  """
+  """Names a condition of evaluation.json: `clean`, `rotation 5`."""
   if condition['kind'] == 'clean':
     return 'clean'
   return f'{condition["kind"]} {condition["strength"]:.4g}'
 
 
 def video(agent, result, path):
-  """Writes what the agent saw beside what its model reconstructs.
+  """Writes what the agent saw beside what its model reconstructs, as a GIF.
 
-  Args:
-    agent: upstream's Agent or a subclass.
-    result: rollout.Evaluation.
-    path: pathlib.Path of the GIF.
-
-  Returns:
-    bool, whether it was written: not if the agent decodes no images.
+  `result` is a rollout.Evaluation. Returns whether it was written, a bool: not
+  if the agent decodes no images.
   """
   decoder = agent.wm.heads['decoder']
   if not decoder.cnn_keys:
@@ -55,9 +43,7 @@ def pixels(decoded):
 def draw(results, path):
   """Draws returns by perturbation; against strength where there are several.
 
-  Args:
-    results: dict, the contents of evaluation.json.
-    path: pathlib.Path of the PNG.
+  `results` is the dict in evaluation.json, `path` that of the PNG.
   """
   clean, *others = results['conditions']
   kinds: dict = {}
@@ -125,10 +111,7 @@ def _statistics(conditions):
 def draw_figure1(rows, title, path):
   """Draws the paper's Figure 1: frames, and decodings with and without noise.
 
-  Args:
-    rows: dict of label -> uint8 [frames, height, width, channels].
-    title: str.
-    path: pathlib.Path of the PNG.
+  `rows` is a dict of label -> uint8 [frames, height, width, channels].
   """
   columns = len(next(iter(rows.values())))
   figure = Figure(
@@ -144,12 +127,7 @@ def draw_figure1(rows, title, path):
 
 
 def draw_drift(results, path):
-  """Draws the drift of decoders over sigma.
-
-  Args:
-    results: dict, the contents of drift.json.
-    path: pathlib.Path of the PNG.
-  """
+  """Draws the drift of decoders over sigma; `results` is that of drift.json."""
   figure = Figure((8, 3.4), layout='constrained')
   axes = figure.subplots(1, 2)
   for ax, key, text in zip(axes, ('kl', 'pixel_error'), (

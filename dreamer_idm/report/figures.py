@@ -109,11 +109,8 @@ def seed_curve(axes, runs, key, color, label, line='-', band=True):
   Where some runs have not reached a step, the line is thin and the mean is over
   the others.
 
-  Args:
-    axes, color, label, line: as of matplotlib.
-    runs: list of Run of one task and method.
-    key: str, the metric.
-    band: bool.
+  The runs are of one task and method, `key` is the metric; the rest are
+  matplotlib's.
   """
   values = scores.curves(runs, key)
   if values.empty:
@@ -265,11 +262,8 @@ def ablation(runs, palette):
 def bars(axes, groups, looks):
   """Draws bars: means of runs, their standard deviations, the runs as dots.
 
-  Args:
-    axes: Axes.
-    groups: list of lists of lists of float: for each place on the axis its
-      bars, for each bar the single runs; no bar without runs.
-    looks: list of lists of (color, bool whether it is hatched), of the same.
+  `groups` has for each place on the axis its bars, for each bar the scores of
+  its runs; `looks` has (color, bool whether it is hatched) for each bar.
   """
   for place, (group, look) in enumerate(zip(groups, looks)):
     width = 0.8 / len(group)

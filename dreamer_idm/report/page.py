@@ -194,32 +194,24 @@ def _shared(evaluated):
 
 def _main_result(runs, comparisons):
   """Says how the first method compares, or why there is no comparison."""
-  first = next((x.method for x in comparisons), None)
   lines = []
   for condition in CONDITIONS:
     here = [
-        x for x in comparisons
-        if x.method == first and x.condition == condition]
-    if here:
-      lines.append(here[-1].sentence())  # Over all tasks, if several.
-  return lines or [_why_no_comparison(runs)]
-
-
-def _why_no_comparison(runs):
+        x for x in comparisons if x.method == comparisons[0].method
+        and x.condition == condition]
+    lines += [x.sentence() for x in here[-1:]]  # Over all tasks, if several.
+  if lines:
+    return lines
   if not runs:
-    return 'No run has been evaluated yet, so there is nothing to compare.'
+    return ['No run has been evaluated yet, so there is nothing to compare.']
   names = scores.methods(runs)
   if comparison.BASELINE not in {x.base for x in runs}:
-    return (
-        'No comparison: there are no evaluated runs of the baseline, '
-        f'{comparison.BASELINE}.')
-  if len(names) < 2:
-    return (
-        f'No comparison: all evaluated runs are of {names[0]}, and it takes '
-        'another method.')
-  return (
-      'No comparison: no task has evaluated runs of both arms with the same '
-      'settings.')
+    why = f'there are no evaluated runs of the baseline, {comparison.BASELINE}'
+  elif len(names) < 2:
+    why = f'all evaluated runs are of {names[0]}, and it takes another method'
+  else:
+    why = 'no task has evaluated runs of both arms with the same settings'
+  return [f'No comparison: {why}.']
 
 
 def _not_compared(runs, comparisons):

@@ -56,13 +56,9 @@ def difference(ours, theirs):
 def interval(ours, theirs):
   """Computes the 95% interval of the difference of means.
 
-  Args:
-    ours: scores of an arm, at least two runs in each task.
-    theirs: those of the other arm, the same tasks.
-
-  Returns:
-    float [...], float [...]: Welch's interval; over several tasks the
-    Welch-Satterthwaite interval of the mean of their differences.
+  float [...], float [...]: Welch's interval; over several tasks the
+  Welch-Satterthwaite interval of the mean of their differences. At least two
+  runs in each task of either arm.
   """
   middle, error, df = difference(ours, theirs)
   half = scipy.stats.t.ppf(0.975, df) * error
@@ -72,13 +68,8 @@ def interval(ours, theirs):
 def smallest_shown(error, df):
   """Computes the smallest difference that a comparison could have shown.
 
-  Args:
-    error: float, standard error of the difference.
-    df: float, its degrees of freedom.
-
-  Returns:
-    float: were this the true difference, the 95% interval would exclude 0
-    with a probability of 80%.
+  Were it the true difference, the 95% interval would exclude 0 with a
+  probability of 80%. From the standard error and its degrees of freedom.
   """
   # The standard error that is estimated, as a multiple of the true one.
   spread = np.sqrt(scipy.stats.chi2.ppf(np.linspace(5e-4, 1 - 5e-4, 1000), df)
@@ -98,14 +89,10 @@ def permutation_p(ours, theirs):
   If the arms are alike, each run could as well be one of the other arm; runs
   change arms within their task.
 
-  Args:
-    ours: scores of an arm, float [runs], at least two runs in each task.
-    theirs: those of the other arm, the same tasks.
-
-  Returns:
-    float, the two-sided p: the fraction of permutations whose difference
-    (mean over tasks) is as far from 0 as that found, or further. Exact up to
-    20,000 permutations, else of that many random ones.
+  Returns the two-sided p: the fraction of permutations whose difference (mean
+  over tasks) is as far from 0 as that found, or further. Exact up to 20,000
+  permutations, else of that many random ones. At least two runs in each task
+  of either arm.
   """
   nulls = [
       scipy.stats.permutation_test(
