@@ -4,13 +4,16 @@ The presets are made for dm_control, whose tasks have long episodes without
 terminal states.
 """
 
+SHORT = 8  # Agent steps.
+
 
 def resolve(config, given):
   """Fills in what suits the kind of task.
 
   Gymnasium's environments are trained at the rate that their makers chose
   (`action_repeat` 1), and with a head that predicts the end: without one, the
-  critic expects rewards behind terminal states.
+  critic expects rewards behind terminal states. Their episodes may be short:
+  those of SHORT steps are learned from, too, in chunks of several pieces.
 
   Args:
     config: upstream's Config with our keys; a changed one is returned.
@@ -19,7 +22,9 @@ def resolve(config, given):
   """
   if not config.task.startswith('gym_'):
     return config
-  values: dict = {'action_repeat': 1, 'pred_discount': True}
+  values: dict = {
+      'action_repeat': 1, 'pred_discount': True,
+      'replay.minlen': min(SHORT, config.replay.minlen)}
   values = {k: v for k, v in values.items() if k not in given}
   heads = tuple(config.grad_heads)
   if 'discount' not in heads and not {'grad_heads', 'pred_discount'} & {*given}:

@@ -17,7 +17,9 @@ def test_gymnasium_is_not_repeated_and_its_ends_are_learned(presets):
   assert after.action_repeat == 1 and after.pred_discount
   assert set(after.grad_heads) == {*before.grad_heads, 'discount'}
   changed = {k for k in after.flat if after.flat[k] != before.flat[k]}
-  assert changed <= {'task', 'action_repeat', 'pred_discount', 'grad_heads'}
+  assert after.replay.minlen == 8 <= before.replay.minlen
+  assert changed <= {
+      'task', 'action_repeat', 'pred_discount', 'grad_heads', 'replay.minlen'}
 
 
 def test_dm_control_has_what_the_preset_says():
