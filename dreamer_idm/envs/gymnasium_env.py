@@ -102,11 +102,7 @@ class GymnasiumEnv:
     return math.ceil(steps / self._repeat) if steps else None
 
   def reset(self):
-    """Begins an episode; returns its observation, a dict.
-
-    Raises:
-      UsageError: if it is not what the spaces say.
-    """
+    """Begins an episode; returns its observation, a dict."""
     answer = self._call('reset', seed=self._seed)
     if not isinstance(answer, tuple) or len(answer) != 2 or not isinstance(
         answer[1], dict):
@@ -124,9 +120,6 @@ class GymnasiumEnv:
     Returns:
       dict, the last observation, with the sum of the rewards. `is_terminal`
       is False where only the time was up.
-
-    Raises:
-      UsageError: if it is not what the spaces say.
     """
     space, total = self._env.action_space, 0.0
     # Scaling to the bounds rounds, and half-open ones were not scaled to.
@@ -218,12 +211,8 @@ def make(name, action_repeat, render_size, seed, rendered, logged=()):
     rendered: bool, whether `image` is rendered if the observations have none.
     logged: see `GymnasiumEnv`.
 
-  Returns:
-    upstream's wrapped environment.
-
   Raises:
-    UsageError: if it does not exist, or its actions or observations cannot
-      be used.
+    UsageError: if it does not exist, or its spaces cannot be used.
   """
   env = _make(name)
   rendered = rendered and not observations.has_image(env.observation_space)

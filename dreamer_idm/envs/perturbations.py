@@ -34,9 +34,6 @@ def rotate(image, angle, fill='zero'):
   Returns:
     uint8 [H, W, C]; the image itself if the angle is 0.
 
-  Raises:
-    ValueError: if the image is not one.
-
   Example:
     >>> line = np.zeros((3, 3, 1), np.uint8)
     >>> line[:, 1] = 255
@@ -205,14 +202,8 @@ class Perturbed:
 
     Args:
       env: environment with upstream's interface.
-      kind: str, see `check`, like the next three.
-      strength: float; at 0 nothing changes.
-      per: str, when random numbers are drawn.
-      fill: str.
+      kind, strength, per, fill: see `check`; at strength 0 nothing changes.
       seed: int or sequence of ints, for the perturbation alone.
-
-    Raises:
-      UsageError: see `check`.
     """
     self._settings = check(kind, strength, per, fill)
     self._env = env
