@@ -1,8 +1,7 @@
 """Gymnasium's environments in upstream's interface.
 
-`--task gym_<id>` takes any registered id with continuous actions. An
-environment of one's own is registered by its module, which the id may name:
-`--task gym_mymodule:MyEnv-v0`.
+`--task gym_<id>` takes any registered id with continuous actions, also
+`gym_mymodule:MyEnv-v0`, whose module is imported first.
 """
 
 import math
@@ -151,8 +150,8 @@ class GymnasiumEnv:
           str(error))
       if not old or not _is_ours(error):
         raise
-      raise UsageError(f'{self._source}: {name} failed ({error}). '
-                       f'{_OLD_API}') from error
+      raise UsageError(
+          f'{self._source}: {name} failed ({error}). {_OLD_API}') from error
 
   def _number(self, name, value):
     array = np.asarray(value)
