@@ -90,12 +90,14 @@ class Learner:
       self._latent, metrics = self.agent.train(data, self._latent)
     except tf.errors.InvalidArgumentError as error:
       # Upstream checks its losses and gradients, all but float16's.
-      name = re.search(r'(\w+) : Tensor had', str(error))
+      # Drawing actions with a mean that is not finite has invalid parameters.
+      name = re.search(r'(\w+) : Tensor had|Invalid parameters', str(error))
       if not name:
         raise
       raise TrainingError(
-          f'{name[1]} is not finite in update {self.updates + 1}: lower the '
-          'learning rates, or look at the rewards') from error
+          f'{name[1] or "the distribution of actions"} is not finite in '
+          f'update {self.updates + 1}: lower the learning rates, or look at '
+          'the rewards') from error
     self.updates += 1
     self.sound = True
     if self._timed is not None:
