@@ -210,8 +210,11 @@ def test_bad_evaluations_are_one_line(here, runs, arguments, parts):
 
 
 def test_folders_that_are_no_trained_run_are_one_line(here, runs, tmp_path):
-  one_line(
-      here('evaluate', '--logdir', tmp_path), 'is not a run', 'config.yaml')
+  (tmp_path / 'file').touch()
+  for place in (tmp_path, tmp_path / 'nowhere', tmp_path / 'file'):
+    one_line(
+        here('evaluate', '--logdir', place), 'is not a run', 'config.yaml')
+    one_line(here('reconstruct', place), 'is not a run', 'config.yaml')
   shutil.copy(runs / 'idm' / 'config.yaml', tmp_path)
   one_line(
       here('evaluate', '--logdir', tmp_path), 'no checkpoint latest',
