@@ -135,7 +135,7 @@ def test_entropy_bonus_is_the_actor_s_alone(eager):
       x is None for x in tape.gradient(loss, agent.wm.rssm.variables))
 
 
-def test_switched_off_it_is_upstream_bit_for_bit():
+def test_switched_off_it_is_upstream_bit_for_bit(eager):
   off = config(*OFF)
   assert bird.extensions(off) == []
   assert_equals_upstream(off)
@@ -149,7 +149,9 @@ def test_parts_are_switched_one_by_one(flags, kinds):
 
 
 @pytest.mark.parametrize('discrete', [0, 4])
-def test_in_a_graph_it_is_finite_and_complete(discrete):
+def test_it_is_finite_and_complete(discrete, request):
+  if not discrete:  # These are traced where Soft-BIRD is tested.
+    request.getfixturevalue('eager')
   _, history = trained(small_config(
       '--rssm.discrete', discrete, presets=PRESETS))
   names = {f'bird_{x}' for x in (

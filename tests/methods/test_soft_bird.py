@@ -120,7 +120,7 @@ def test_reward_head_and_world_model_learn_without_it(eager):
   assert max(differ) > 0
 
 
-def test_switched_off_it_is_upstream_bit_for_bit():
+def test_switched_off_it_is_upstream_bit_for_bit(eager):
   off = config('--soft_bird.entropy_reward', 0, dist='tanh_normal')
   assert soft_bird.extensions(off) == []
   assert_equals_upstream(off)
