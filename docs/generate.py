@@ -19,7 +19,7 @@ HEAD = """\
 <!-- Written by docs/generate.py; change configs.yaml instead. -->
 
 A run's settings are dreamerv2's packaged defaults, then this project's
-`defaults` in [configs.yaml](../configs.yaml), then the presets behind
+`defaults` in [configs.yaml](../configs.yaml), then the presets after
 `--configs` in their order, then the keys of the command line. Unless these, or
 a preset that is made for the very task, say otherwise, Gymnasium's tasks have
 `action_repeat` 1 and a head for terminal states (`pred_discount` True):
@@ -34,6 +34,10 @@ A key or a value that cannot be is answered in one line, before anything starts.
 A key of a method that does not run is named and has no effect. Steps are agent
 steps: environment steps divided by `action_repeat`. `dreamer-idm train
 --help` prints presets and keys without dreamerv2's, `--help all` with them.
+
+A *method* is code, chosen by the key `agent`. A *preset* is a set of values
+with a name. An *arm* is what a comparison compares: a preset, perhaps with
+further values; the key `method` has its name, which folders and tables show.
 """
 
 

@@ -79,13 +79,17 @@ def main(argv):
 
 
 def _main(argv):
-  if not argv or argv[0] in ('-h', '--help'):
+  if not argv:
+    raise UsageError(
+        f'a command is expected: {", ".join(COMMANDS)} (dreamer-idm --help '
+        'says what they do)')
+  if argv[0] in ('-h', '--help'):
     width = max(map(len, COMMANDS))
     print('usage: dreamer-idm COMMAND [--help]\n')
     for name, (_, text) in COMMANDS.items():
       print(f'  {name:{width}}  {text}')
     print(f'\n`python run.py ...` is `dreamer-idm train ...`.\n\n{EXAMPLE}')
-    return 0 if argv else 2
+    return 0
   name, *rest = argv
   if name == '--version':
     print(f'dreamer-idm {__version__}')

@@ -19,4 +19,4 @@ class UsageError(_OneLine):
 
 
 class TrainingError(_OneLine):
-  """A training that cannot go on; says why and what is kept."""
+  """A training that cannot continue; says why and what is kept."""

@@ -1,7 +1,7 @@
 """What stands between dreamerv2 2.2.0 and today's libraries, one cause a file.
 
 Each module says what is broken, since which version, and when it can go; its
-`apply` mends it, in dreamerv2's imported `common` package or `agent` module.
+`apply` fixes it, in dreamerv2's imported `common` package or `agent` module.
 The ones in `before_tensorflow` must run before TensorFlow's first import, the
 ones in `before_upstream` before dreamerv2's, the rest after it.
 `dreamer_idm.upstream` calls the last two, `dreamer_idm` itself the first.

@@ -31,7 +31,7 @@ def encode_gif(frames, fps):
     images = [Image.fromarray(x[..., 0]) for x in frames]
   else:
     pixels = frames.reshape(-1, 3)
-    # Odd, lest it take the same columns of every row.
+    # Odd, so that it does not take the same columns of every row.
     sample = pixels[::len(pixels) // SAMPLE | 1]
     palette = Image.fromarray(np.ascontiguousarray(sample[None])).quantize(256)
     images = [

@@ -5,7 +5,7 @@ what it prints goes to ab.log there. Complete trials are skipped, interrupted
 ones resume from their checkpoints, failed ones are retried. It goes seed by
 seed, so that a comparison that is stopped early is a fair one.
 
-Flags of `dreamer-idm train` behind -- are passed on to every trial. Ctrl-C
+Flags of `dreamer-idm train` after -- are passed on to every trial. Ctrl-C
 lets the trials save; the same command resumes them. With Ray, all machines
 must have the same Python environment and see LOGDIR and this package under the
 same paths (a shared file system).
@@ -40,7 +40,7 @@ def add_arguments(parser):
   add('--tasks', nargs='+', required=True, metavar='TASK',
       help='as for train, for example dmc_cheetah_run')
   add('--methods', nargs='+', default=['dreamer', 'idm'], metavar='METHOD',
-      help='dreamer, or presets that go behind --configs: idm, wo_eva, wo_dm, '
+      help='dreamer, or presets that go after --configs: idm, wo_eva, wo_dm, '
       'wo_cst_dm, doubled (default: dreamer idm)')
   add('--grid', nargs='+', default=[], metavar='KEY=V1,V2',
       help='keys of the config with values: every combination is an arm of '

@@ -16,7 +16,7 @@ POLL = 0.5  # Seconds between two checks of the trials.
 GRACE = 60
 # Seconds before the first retry; before each further one, GROWTH times more.
 PAUSE, GROWTH, LONGEST = 5, 6, 3600
-USAGE = 2  # The training's exit code for what a retry would not mend.
+USAGE = 2  # The training's exit code for what a retry would not fix.
 
 
 class Comparison:

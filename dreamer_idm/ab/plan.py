@@ -72,8 +72,8 @@ def _arm(args, program, task, method, point):
   if config.method != method:
     raise UsageError(
         f'--methods {method}: with the presets {" ".join(presets)} the '
-        f'method is {config.method}. --methods takes dreamer or presets that '
-        'name a method, such as idm; --configs what all of them share')
+        f'method is {config.method}. --methods takes presets that name an arm, '
+        'such as dreamer and idm; --configs what all of them share')
   if not config.eval_eps:
     raise UsageError(
         '--eval_eps 0 evaluates nothing, and a comparison is one of '
@@ -113,6 +113,6 @@ def _load(presets, task, threads, flags):
     for key in keys.find(config, name, '--'):
       if key in OWN:
         raise UsageError(
-            f'the flags behind -- must not set {key}: ab does, with its own '
+            f'the flags after -- must not set {key}: ab does, with its own '
             f'{OWN[key]} before the --')
   return config

@@ -71,7 +71,7 @@ class Key(NamedTuple):
 
 
 class Preset(NamedTuple):
-  """A set of values with a name, an arm of a comparison.
+  """A set of values with a name, which a comparison takes as an arm.
 
   Attributes:
     text: str, a sentence on what it is.

@@ -10,6 +10,7 @@ import functools
 from .. import upstream
 from . import loss_weights
 from . import registry
+from .extension import check_together
 
 
 class _OptimizerOfMore(upstream.common.Module):
@@ -209,6 +210,7 @@ class ExtendedAgent(upstream.agent.Agent):
     """
     if extensions is None:
       extensions = registry.extensions(config)
+    check_together(extensions)
     with upstream.parts(
         WorldModel=functools.partial(
             ExtendedWorldModel, extensions=extensions),

@@ -13,7 +13,8 @@ which an update asks them; brackets are hooks, lines are the tapes:
   critic tape: upstream's loss
   steps of actor and critic
 
-To act, the agent asks [preprocess] and [act]. An imagined sequence `seq` is
+To act, the agent asks [preprocess] and [act]; what it imagines for a user goes
+through [postprocess], in reverse order. An imagined sequence `seq` is
 upstream's dict of tensors [H + 1, N, ...]: `feat`, `stoch`, `deter`, `action`,
 `reward`, `discount`, `weight` and the latents' statistics; action[t + 1] is
 taken at feat[t] and leads to feat[t + 1], action[0] is zeros.
@@ -189,7 +190,7 @@ class Extension(upstream.common.Module):
   def actor_target(self, behavior, target):
     """Under the actor's tape: changes the targets of the actor's loss alone.
 
-    The critic goes on learning from what `target` returned. With the actor's
+    The critic still learns from what `target` returned. With the actor's
     gradient `reinforce` or `both` upstream subtracts the critic's value from
     the result.
 

@@ -47,5 +47,6 @@ class SomeStarts(Extension):
   """A random subset of the states to imagine from."""
 
   def starts(self, start, is_terminal):
-    """See `Extension.starts` and `some`."""
-    return some(start, is_terminal, self.config.imag_starts)
+    """See `Extension.starts` and `some`; twice the batch has twice as many."""
+    count = self.config.imag_starts * self.config.batch_multiplier
+    return some(start, is_terminal, count)

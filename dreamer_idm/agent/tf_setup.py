@@ -94,7 +94,7 @@ def seed(number, step=0):
 
   TensorFlow's random operations keep their state where it cannot be saved, so
   a resumed run draws other noise than an uninterrupted one; the step is mixed
-  in lest it repeat the noise from the run's beginning.
+  in so that it does not repeat the noise from the run's beginning.
 
   Args:
     number: int, the run's seed.

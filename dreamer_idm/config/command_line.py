@@ -1,4 +1,4 @@
-"""The command line of a training: presets behind --configs, then keys."""
+"""The command line of a training: presets after --configs, then keys."""
 
 from ..errors import UsageError
 from ..upstream.config import Flags
@@ -29,7 +29,7 @@ def split(argv):
     if arg.startswith('--'):
       name, *values = arg[len('--'):].split('=', 1)
       if not name.isprintable():
-        raise UsageError(f'{text(arg)} is no key')
+        raise UsageError(f'{text(arg)} is not a key')
       flags.append((name, values))
     elif flags:
       flags[-1][1].append(arg)

@@ -30,7 +30,7 @@ def find(config, name, where):
       keys = [key for key in flat if re.match(name, key)]
     except (re.error, OverflowError, RecursionError) as error:
       raise UsageError(
-          f'{where}{name} is no key and no regular expression: '
+          f'{where}{name} is neither a key nor a regular expression: '
           f'{error}') from error
     if keys:
       return keys
@@ -38,14 +38,14 @@ def find(config, name, where):
   guess = nearest(name, [*flat, 'configs', 'help'], dashes)
   raise UsageError(
       f'{where}{name} is an unknown key'
-      f'{guess or " (python run.py --help all lists them)"}')
+      f'{guess or " (dreamer-idm train --help all lists them)"}')
 
 
 def nearest(name, valid, prefix=''):
   """Guesses which of `valid` was meant, by the name and by its last part.
 
   Returns:
-    str to put behind a message, empty if nothing is near.
+    str to put after a message, empty if nothing is near.
   """
   def last(key):
     return key.rsplit('.', 1)[-1]

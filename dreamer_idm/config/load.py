@@ -141,7 +141,7 @@ def saved(run):
   if not path.exists():
     raise UsageError(
         f'{run} is not a run, it has no config.yaml: give the folder that '
-        'run.py was given as --logdir, or made, such as '
+        '`dreamer-idm train` was given as --logdir, or made, such as '
         'logdir/<task>/<method>/<seed>')
   stored = stored_settings(path)
   config = defaults(str(stored.get('agent', 'dreamer')))

@@ -51,7 +51,7 @@ def _sections():
 
 
 def idle_flags(argv, config):
-  """Finds what the command line asks for and the run will not heed.
+  """Finds what the command line asks for and the run will not respect.
 
   Args:
     argv: list of str, the command line that the config was loaded from.

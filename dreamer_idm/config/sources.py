@@ -99,7 +99,7 @@ def read(path):
   for name in presets:
     if not isinstance(name, str):
       raise UsageError(
-          f'{path}: {text(repr(name)[:80])} is no name of a preset')
+          f'{path}: {text(repr(name)[:80])} is not the name of a preset')
   return presets
 
 

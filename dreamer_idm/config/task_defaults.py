@@ -12,7 +12,7 @@ def resolve(config, given):
 
   Gymnasium's environments are trained at the rate that their makers chose
   (`action_repeat` 1), and with a head that predicts the end: without one, the
-  critic expects rewards behind terminal states. Their episodes may be short:
+  critic expects rewards after terminal states. Their episodes may be short:
   those of SHORT steps are learned from, too, in chunks of several pieces.
 
   Args:

@@ -144,8 +144,8 @@ def _earlier(path, results):
       OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError,
       OverflowError):
     pass
-  aside = files.quarantine(path, step)
-  print(f'There was an evaluation with other settings; it is now {aside}.')
+  kept = files.quarantine(path, step)
+  print(f'There was an evaluation with other settings; it is now {kept}.')
   return []
 
 

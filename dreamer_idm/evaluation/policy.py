@@ -290,7 +290,7 @@ class Policy:
     decoded = {
         k: tf.cast(v.mode(), tf.float32)
         for k, v in self.agent.wm.heads['decoder'](feat).items()}
-    for extension in getattr(self.agent.wm, 'extensions', ()):
+    for extension in reversed([*getattr(self.agent.wm, 'extensions', ())]):
       decoded = extension.postprocess(decoded)
     return {
         k: np.clip(v + 0.5, 0, 1)

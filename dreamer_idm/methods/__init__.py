@@ -1,1 +1,1 @@
-"""The relatives of IDM, one file each; `agent.registry` names them."""
+"""The relatives of IDM, a module or package each; see `agent.registry`."""

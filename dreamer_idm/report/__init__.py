@@ -60,7 +60,7 @@ def run(args):
   if not found:
     raise UsageError(
         f'no runs in {logdir}: neither it nor any folder below it has a '
-        "run's config.yaml or metrics.jsonl; train first (python run.py "
+        "run's config.yaml or metrics.jsonl; train first (dreamer-idm train "
         f'--configs dmc idm --logdir {logdir}/idm), or give the folder of '
         'your runs as --logdir')
   title = args.title or f'Runs in {logdir.absolute().name or logdir}'

@@ -71,7 +71,7 @@ def sentences(runs):
     keys = sorted({k for x in arms.values() for k in x})
     found.append(
         f'{base}: runs of one task and seed differ in {_few(keys)}, so they '
-        f'are shown as methods of their own: {", ".join(sorted(arms))}')
+        f'are shown as arms of their own: {", ".join(sorted(arms))}')
   for task, differences in by_task(runs).items():
     found += [f'{task}: {x}' for x in notes(differences, 'the arms')]
     rest = [x for x in differences if x.key not in SCORING]

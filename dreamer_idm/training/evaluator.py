@@ -40,7 +40,7 @@ class Evaluator:
   def due(self, step):
     """Whether an evaluation is due after so many agent steps.
 
-    It is behind the prefill, at the first step of each `eval_every` (which
+    It is after the prefill, at the first step of each `eval_every` (which
     several environments may step over) and at the end.
     """
     if self.evaluated is None or self.evaluated == step:

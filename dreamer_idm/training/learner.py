@@ -46,7 +46,7 @@ class Learner:
     self._forget_latent()
 
   def _forget_latent(self):
-    # An explicit first state, lest the update be traced twice.
+    # An explicit first state, so that the update is traced once.
     self._latent = self.agent.wm.rssm.initial(self._batch)
 
   def trace(self):

@@ -84,7 +84,7 @@ class Training:
       self._go()
     except (KeyboardInterrupt, BrokenPipeError, TrainingError):
       if self.learner and self.learner.sound:
-        with signals.undisturbed():
+        with signals.ignored():
           self.folder.log.forget_notes()
           if self.folder.log.pending:
             self._write_log()

@@ -98,7 +98,7 @@ class RunLog:
   """metrics.jsonl, TensorBoard events and pictures in one logdir."""
 
   def __init__(self, config, logdir, step, note=print):
-    """Opens the files, to write behind what is there; see `rewind`.
+    """Opens the files, to append to what is there; see `rewind`.
 
     Args:
       config: upstream's Config with our keys.

@@ -138,7 +138,7 @@ class SeededReplay(upstream.common.Replay):
   def forget_unfinished(self, worker=None):
     """Drops the unfinished episode of one environment, or of all.
 
-    Upstream would put the next episode's steps behind it, as one episode.
+    Upstream would put the next episode's steps after it, as one episode.
 
     Args:
       worker: int, the environment's number; None for all of them.

@@ -139,7 +139,7 @@ class Restarted:
       if not finite:
         raise TrainingError(
             f'the {"" if key == "reward" else "observation "}{key} of '
-            f'{self._name} is not finite: mend the environment')
+            f'{self._name} is not finite: correct the environment')
     self._obs = obs
     return obs
 
@@ -187,7 +187,7 @@ def make_envs(
     mode: str, `train` or `eval`.
     count: int.
     seed: int. A restart draws from the seed, the environment's number and
-      how many there were, lest it repeat the same episodes.
+      how many there were, so that it does not repeat the same episodes.
     note: function of str.
     perturb: None or dict, see `environments.make_env`.
     learned: bool, see Restarted.
@@ -212,7 +212,7 @@ def make_envs(
   # Training episodes are those that the critic learns from.
   terminal = '' if config.pred_discount or mode != 'train' else (
       f'{config.task} has terminal states, but no head predicts them '
-      '(pred_discount False): the critic expects rewards behind them. '
+      '(pred_discount False): the critic expects rewards after them. '
       '--pred_discount True learns them, with discount among --grad_heads.')
   notes = failures.Notes(note)
   return [

@@ -76,7 +76,7 @@ def _switched(value):
 
 
 @contextlib.contextmanager
-def undisturbed():
+def ignored():
   """Context in which these signals are ignored, for the last save."""
   before = [signal.signal(x, signal.SIG_IGN) for x in SIGNALS]
   try:

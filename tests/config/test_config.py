@@ -218,7 +218,7 @@ def test_command_line(line, key, value):
     ('--xyzzy 3', ['--xyzzy', '--help all']),
     ('-- 3', ['unknown key']),
     ('--.*xyzzy 3', ['--.*xyzzy is an unknown key']),
-    ('--rssm.( 3', ['--rssm.(', 'no regular expression']),
+    ('--rssm.( 3', ['--rssm.(', 'nor a regular expression']),
     ('--steps', ['--steps', 'a number', 'no value']),
     ('--steps --task x', ['--steps', 'no value']),
     ('--steps 1 2', ['--steps', 'a number', "2 values: '1' '2'"]),

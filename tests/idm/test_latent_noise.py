@@ -30,9 +30,9 @@ def test_uniform_reaches_its_bound_and_not_further():
 def test_student_t_has_five_degrees_of_freedom():
   """Quantiles of t(5), scaled by sqrt(3 / 5), from a table."""
   values = latent_noise.draw('student_t', tf.constant([100_000])).numpy()
-  for share, quantile in [(0.95, 2.015), (0.99, 3.365)]:
+  for fraction, quantile in [(0.95, 2.015), (0.99, 3.365)]:
     np.testing.assert_allclose(
-        np.quantile(values, share), quantile * np.sqrt(0.6), rtol=0.04)
+        np.quantile(values, fraction), quantile * np.sqrt(0.6), rtol=0.04)
 
 
 def test_unknown_kind():
@@ -75,12 +75,12 @@ def test_interpolated_states_lie_between_two_of_the_batch(sigma):
     assert moved.sum() > 190
     others[key] = np.where(moved, along.argmax(1), np.arange(200))
     assert sorted(others[key]) == list(range(200))
-    # One share for all states and dimensions, and at most all of the way.
+    # One fraction for all states and dimensions, and at most all of the way.
     ends = flat[others[key]] - flat
-    share = (step * ends).sum() / (ends ** 2).sum()
-    np.testing.assert_allclose(step, share * ends, atol=1e-5)
+    fraction = (step * ends).sum() / (ends ** 2).sum()
+    np.testing.assert_allclose(step, fraction * ends, atol=1e-5)
     np.testing.assert_allclose(
-        share, min(1, sigma / np.sqrt((ends ** 2).mean())), rtol=1e-5)
+        fraction, min(1, sigma / np.sqrt((ends ** 2).mean())), rtol=1e-5)
   # Both parts are mixed with the same other state.
   np.testing.assert_array_equal(others['stoch'], others['deter'])
 

@@ -174,7 +174,7 @@ def draws():
 
 
 def repeats(steps):
-  """The share of numbers that are the same as one step before."""
+  """The fraction of numbers that are the same as one step before."""
   return np.mean(np.isclose(steps[1:], steps[:-1], atol=1e-3))
 
 

@@ -312,7 +312,7 @@ def test_a_sweep_is_shown_as_methods_of_their_own(tmp_path):
       'idm [sigma_h 0.1]', 'idm [sigma_h 0.2]', 'dreamer'}
   assert {(x['method'], x['baseline']) for x in rows(out, 'comparison.csv')
           } == {(f'idm [sigma_h {x}]', 'dreamer') for x in (0.1, 0.2)}
-  assert 'are shown as methods of their own' in read(out)[1]
+  assert 'are shown as arms of their own' in read(out)[1]
 
 
 def test_methods_without_a_fitting_baseline_are_named(tmp_path):

@@ -182,7 +182,7 @@ def test_other_settings_are_another_method(tmp_path):
   assert len(scores.select(used, 'b', 'idm [sigma_h 0.1]')) == 1
   sentence, = run_settings.sentences(used)
   assert 'differ in idm.sigma_h' in sentence and sentence.endswith(
-      'methods of their own: idm [sigma_h 0.1], idm [sigma_h 0.2]')
+      'arms of their own: idm [sigma_h 0.1], idm [sigma_h 0.2]')
   for method in scores.methods(found)[:2]:
     assert comparison.baseline(used, method) == 'dreamer'
   assert comparison.baseline(used, 'dreamer') is None

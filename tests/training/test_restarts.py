@@ -138,7 +138,7 @@ def test_an_environment_that_is_made_again_is_another_one(start):
 def test_values_that_are_not_finite_are_named(start, value):
   collector, _ = start(f'{value}:90')
   with pytest.raises(TrainingError, match=(
-      'the reward of environment 0 .* is not finite: mend the environment')):
+      'the reward of environment 0 .* is not finite: correct the environment')):
     drive(collector, 1000)
   check(collector, 2)
   collector.envs[0]._env.reset = lambda: {'vector': np.array([1.0, -np.inf])}

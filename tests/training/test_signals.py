@@ -12,7 +12,7 @@ from dreamer_idm.training import signals
 
 
 def test_the_last_save_is_not_interrupted_and_the_signals_come_back():
-  with signals.undisturbed():
+  with signals.ignored():
     os.kill(os.getpid(), signal.SIGINT)
   with pytest.raises(KeyboardInterrupt):
     os.kill(os.getpid(), signal.SIGINT)
@@ -21,7 +21,7 @@ def test_the_last_save_is_not_interrupted_and_the_signals_come_back():
 
 def test_signals_come_back_when_saving_fails():
   before = signal.getsignal(signal.SIGTERM)
-  with pytest.raises(OSError), signals.undisturbed():
+  with pytest.raises(OSError), signals.ignored():
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_IGN
     raise OSError
   assert signal.getsignal(signal.SIGTERM) == before
