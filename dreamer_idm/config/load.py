@@ -13,6 +13,7 @@ import re
 from ..errors import UsageError
 from ..patches import ruamel_yaml
 from ..runs import files
+from ..runs import provenance
 from . import command_line
 from . import help as help_lib
 from . import keys
@@ -125,7 +126,9 @@ def save(config, path):
 
 
 def saved(run):
-  """Reads the config that a run began with.
+  """Reads the config by which a run was trained last.
+
+  That is config.yaml, with the settings that were changed on resuming.
 
   Args:
     run: pathlib.Path, the logdir of a run.
@@ -147,6 +150,10 @@ def saved(run):
   config = defaults(str(stored.get('agent', 'dreamer')))
   known = config.flat
   config = config.update({k: v for k, v in stored.items() if k in known})
+  config = config.update({
+      k: sources_lib.converted(k, known[k], v[-1])
+      for k, v in provenance.changed(provenance.read(run)[-1:]).items()
+      if k in known and v[-1] is not None})
   try:
     check(config)
   except UsageError as error:

@@ -20,7 +20,7 @@ METHOD = ('agent', 'method', 'batch_multiplier')
 # What of a run's starts is compared: not when, where and how far.
 PROVENANCE = (
     'version', 'commit', 'dirty', 'packages', 'python', 'device', 'precision',
-    'threads', 'changed')
+    'threads')
 
 
 @dataclasses.dataclass
@@ -198,19 +198,14 @@ def _starts(run):
       } if isinstance(parts, dict) else {key: parts}
       for name, part in parts.items():
         if part is not None:
-          found.setdefault(f'provenance.{name}', set()).add(
-              ' to '.join(map(str, part)) if isinstance(part, list)
-              else str(part))
+          found.setdefault(f'provenance.{name}', set()).add(str(part))
   return found
 
 
 def _values(runs, key):
   """Collects what runs have of a setting or of the provenance: set of str."""
   if key.startswith('provenance.'):
-    # A setting that was changed on resuming has a value for all others too.
-    other = {'as begun'} if key.startswith('provenance.changed.') else ()
-    return {
-        y for x in runs if x.starts for y in _starts(x).get(key, other)}
+    return {y for x in runs if x.starts for y in _starts(x).get(key, ())}
   return {
       _comparable(value(x, key)) for x in runs
       if same_run.has_effect(key, x.config)}

@@ -78,11 +78,28 @@ def latest(logdir, key, begun):
 
   `begun` is its value in config.yaml, which the run began with.
   """
-  for line in read(logdir)[-1:]:
-    changed = line.get('changed')
-    if isinstance(changed, dict) and isinstance(changed.get(key), list):
-      return changed[key][-1]
-  return begun
+  return changed(read(logdir)[-1:]).get(key, [begun])[-1]
+
+
+def changed(starts):
+  """Collects the settings that starts had other than config.yaml says.
+
+  Args:
+    starts: list of dicts as `read` returns them.
+
+  Returns:
+    dict of dotted keys to lists, the values that held at each of the starts;
+    the one of config.yaml where a start did not change it.
+  """
+  each = []
+  for start in starts:
+    found = start.get('changed')
+    each.append({
+        k: v for k, v in found.items() if isinstance(v, list) and len(v) == 2
+    } if isinstance(found, dict) else {})
+  begun = {k: v[0] for x in each for k, v in x.items()}
+  return {
+      k: [x[k][1] if k in x else v for x in each] for k, v in begun.items()}
 
 
 def _packages():

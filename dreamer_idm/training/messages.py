@@ -22,7 +22,8 @@ def start(record):
       f'dreamer-idm {record["version"]}{commit or ""} on {record["device"]}: '
       f'precision {record["precision"]}, threads {record["threads"]}.')
   changed = ', '.join(
-      f'{k} {old} (now {new})' for k, (old, new) in record['changed'].items())
+      f'{k} {old} (now {new})' for k, (old, new) in record['changed'].items()
+      if k not in ('logdir', 'resume_changed'))
   return f'{line} Other settings than at first: {changed}.' if changed else line
 
 

@@ -14,6 +14,7 @@ from dreamer_idm.config import methods
 from dreamer_idm.config import rules
 from dreamer_idm.config import sources
 from dreamer_idm.errors import UsageError
+from dreamer_idm.runs import provenance
 from dreamer_idm.upstream.config import Config
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -544,3 +545,14 @@ def test_the_last_arm_named_is_the_whole_arm(
   assert (config.idm.copies, config.idm.cst_scale) == (copies, cst_scale)
   assert config.idm.evaluator == evaluator
   assert config.batch_multiplier == batch
+
+
+def test_a_saved_config_is_what_held_last(tmp_path):
+  config = config_lib.load(['--configs', 'cpu_proprio'])
+  config_lib.save(config, tmp_path / 'config.yaml')
+  for changed in ({'discount': (0.98, 0.5)}, {
+      'discount': (0.98, 0.9), 'render_size': ([32, 32], [16, 24]),
+      'gone': (1, None)}):
+    provenance.write(tmp_path, changed, step=0)
+  found = config_lib.saved(tmp_path)
+  assert found.discount == 0.9 and tuple(found.render_size) == (16, 24)

@@ -97,7 +97,7 @@ def command(folder, *words):
 def write_robot(folder):
   """Writes the robot's module."""
   (folder / 'robot.py').write_text(
-      ROBOT.replace('{port}', str(20000 + os.getpid() % 20000)))
+      ROBOT.replace('{port}', str(20000 + os.getpid() % 12000)))
 
 
 def test_a_policy_reads_all_kinds_of_observations_at_once(

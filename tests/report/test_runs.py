@@ -354,13 +354,32 @@ def test_provenance_that_differs_is_in_the_table_of_differences(tmp_path):
   found = {
       x.key: x for x in run_settings.by_task(runs.find(tmp_path))['t']}
   assert {*found} == {
-      'provenance.commit', 'provenance.packages.numpy',
-      'provenance.changed.discount'}
+      'provenance.commit', 'provenance.packages.numpy', 'discount'}
   commit = found['provenance.commit']
   assert commit.within == ['idm'] and commit.between
   assert len(commit.values['idm']) == 2 and len(commit.values['dreamer']) == 1
-  assert found['provenance.changed.discount'].values == {
-      'dreamer': ['as begun'], 'idm': ['0.99 to 0.9', 'as begun']}
+  assert '0.99, then 0.9 from…' in found['discount'].values['idm']
   out = run_report(tmp_path)
   page = (out / 'index.html').read_text('utf-8')
   assert '>provenance.packages.numpy<' in page and 'secret' not in page
+
+
+def test_runs_that_were_resumed_with_other_settings_are_arms_of_their_own(
+    tmp_path):
+  starts = {
+      'honest': [{}], 'longer': [{}, {'steps': [5, 9], 'logdir': ['x', 'y']}],
+      'other': [{'discount': [0.99, 0.5]}],
+      'back': [{}, {'discount': [0.99, 0.5]}, {}]}
+  for name, changes in starts.items():
+    path = write_run(
+        tmp_path / name, 't', 'dreamer', 0, [1.0], agent='dreamer',
+        discount=0.99)
+    (path / 'provenance.jsonl').write_text(''.join(
+        json.dumps({'step': 9 * i, 'changed': x}) + '\n'
+        for i, x in enumerate(changes)))
+  found = {x.name.partition('/')[0]: x for x in runs.find(tmp_path)}
+  assert {k: x.method for k, x in found.items()} == {
+      'honest': 'dreamer [discount 0.99]', 'longer': 'dreamer [discount 0.99]',
+      'other': 'dreamer [discount 0.5]',
+      'back': 'dreamer [discount 0.99, then 0.5 from…]'}
+  assert [k for k, x in found.items() if x.duplicate_of] == ['longer']

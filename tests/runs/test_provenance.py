@@ -109,3 +109,10 @@ def test_what_is_no_change_changes_nothing(tmp_path, changed):
   (tmp_path / provenance.NAME).write_text(
       json.dumps({'step': 0, 'changed': changed}))
   assert provenance.latest(tmp_path, 'steps', 5) == 5
+
+
+def test_settings_at_each_start(tmp_path):
+  for changed in ({}, {'discount': (1, 0)}, {'steps': (5, 9)}):
+    provenance.write(tmp_path, changed, **FACTS)
+  assert provenance.changed(provenance.read(tmp_path)) == {
+      'discount': [1, 0, 1], 'steps': [5, 5, 9]}
