@@ -13,7 +13,6 @@ import re
 from ..errors import UsageError
 from ..patches import ruamel_yaml
 from ..runs import files
-from ..runs import provenance
 from . import command_line
 from . import help as help_lib
 from . import keys
@@ -140,6 +139,7 @@ def saved(run):
   Raises:
     UsageError: if there is none, or it cannot be read.
   """
+  from ..runs import provenance  # With NumPy.
   path = run / 'config.yaml'
   if not path.exists():
     raise UsageError(
