@@ -89,7 +89,8 @@ def run(args):
         'noisy ones. Report what follows: a new evaluation.', flush=True)
   results = {
       'task': config.task, 'method': config.method, 'seed': config.seed,
-      'checkpoint': args.checkpoint, 'env_step': trained.env_step,
+      'training': trained.training, 'checkpoint': args.checkpoint,
+      'env_step': trained.env_step,
       'episodes': args.episodes, 'evaluation_seed': args.seed}
   known = {_key(x): x for x in _earlier(out / 'evaluation.json', results)}
   written = ['evaluation.json', 'robustness.png']
@@ -133,6 +134,7 @@ def _earlier(path, results):
   step = 'damaged'
   try:
     before = json.loads(path.read_text('utf-8'))
+    before.setdefault('training', None)  # Older files have none.
     conditions = before.pop('conditions')
     before.pop('value', None)
     if before == results and all(

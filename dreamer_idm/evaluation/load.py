@@ -12,9 +12,11 @@ from ..runs import checkpoints
 from ..runs import files
 from ..runs import spaces
 
-# A trained agent: config, agent, int env_step, str name of its checkpoint.
+# A trained agent: config, agent, int env_step, str name of its checkpoint, and
+# str id of its training, None if that has none.
 Trained = collections.namedtuple(
-    'Trained', ['config', 'agent', 'env_step', 'checkpoint'])
+    'Trained', ['config', 'agent', 'env_step', 'checkpoint', 'training'],
+    defaults=[None])
 
 
 def set_up(config, threads, seed):
@@ -49,7 +51,8 @@ def load_trained(run, checkpoint='latest'):
     raise UsageError(
         f'{run} has no checkpoint {checkpoint}: there is '
         f'{", ".join(found.names()) or "none yet"}')
-  step = found.state(checkpoint)['step']
+  state = found.state(checkpoint)
+  step = state['step']
   obs_space, act_space = _agent_spaces(run, config)
   agent = build.build_agent(
       config, obs_space, act_space, upstream.common.Counter(step))
@@ -59,7 +62,8 @@ def load_trained(run, checkpoint='latest'):
     raise UsageError(
         f'{path} does not have the networks of {run / "config.yaml"}: was that '
         'file changed after the training?') from error
-  return Trained(config, agent, step * config.action_repeat, path.name)
+  return Trained(
+      config, agent, step * config.action_repeat, path.name, state.get('id'))
 
 
 def saved_spaces(run):

@@ -5,6 +5,7 @@ shows the decodings at one sigma; the drift is the distance from the decoding
 without noise, over sigma from 0 to 1. One run or several; all see the same
 episodes, one from each run's policy, and the same noise. Writes drift.json,
 drift.png and, for agents that decode images, figure1.png.
+An earlier drift.json of anything else is quarantined.
 """
 
 import json
@@ -66,7 +67,8 @@ def run(args):
   task = configs[0].task
   results = {
       'sigma': SIGMAS.round(3).tolist(), 'task': task, 'frames': args.frames,
-      'runs': drifts}
+      'evaluation_seed': args.seed, 'runs': drifts}
+  _quarantine_another(out / 'drift.json', results)
   with files.replacing(out / 'drift.json') as part:
     part.write_text(json.dumps(results, indent=1))
   pictures.draw_drift(results, out / 'drift.png')
@@ -77,6 +79,31 @@ def run(args):
         rows, f'{task}: decodings of latents with N(0, {args.sigma:g}) noise '
         'on every dimension', out / 'figure1.png')
   print(f'Results are in {out}: {", ".join(names)}')
+
+
+def _quarantine_another(path, results):
+  """Renames an earlier drift.json of other settings, or a damaged one."""
+  if not path.exists():
+    return
+  step = 'damaged'
+  try:
+    before = json.loads(path.read_text('utf-8'))
+    if _identity(before) == _identity(results):
+      return
+    step = f'step_{int(before["runs"][0]["env_step"])}'
+  except (
+      OSError, ValueError, LookupError, TypeError, AttributeError,
+      RecursionError, OverflowError):
+    pass
+  aside = files.quarantine(path, step)
+  print(f'There was a drift.json of other settings; it is now {aside}.')
+
+
+def _identity(results):
+  """What a drift.json is of: all but the numbers that were measured."""
+  return {**results, 'runs': [
+      {k: v for k, v in x.items() if k not in ('kl', 'pixel_error')}
+      for x in results['runs']]}
 
 
 def _check(args):
@@ -135,7 +162,8 @@ def _compare(args, configs, out):
     drift = measure(wm, stoch, deter, SIGMAS)
     drifts.append({
         'label': label, 'task': one.config.task, 'method': one.config.method,
-        'seed': one.config.seed, 'env_step': one.env_step, **drift})
+        'seed': one.config.seed, 'env_step': one.env_step,
+        'training': one.training, **drift})
     for key, images in [*frames.items()][:1]:  # None without images.
       picked = np.linspace(0, len(images) - 1, COLUMNS).round().astype(int)
       rows.setdefault('original', images[picked])

@@ -97,11 +97,17 @@ def quarantine(path, suffix):
   Returns:
     pathlib.Path, the new name.
   """
+  new = free_name(path, suffix)
+  path.rename(new)
+  return new
+
+
+def free_name(path, suffix):
+  """Finds a name beside a file or folder that nothing has, as `quarantine`."""
   new, number = path.with_name(f'{path.name}.{suffix}'), 1
   while new.exists() or new.is_symlink():
     number += 1
     new = path.with_name(f'{path.name}.{suffix}.{number}')
-  path.rename(new)
   return new
 
 

@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import re
+import shutil
 
 import numpy as np
 
@@ -23,7 +24,8 @@ def rewind(logdir, env_step=None, size=None):
   """Moves the metrics of steps that will be repeated out of the way.
 
   Nothing is deleted: they are appended to `metrics.jsonl.after_checkpoint`, and
-  those of a run without a checkpoint are kept as `metrics.jsonl.earlier`.
+  those of a run without a checkpoint are kept as `metrics.jsonl.earlier`. Of a
+  file with anything but rows of the program a copy is `metrics.jsonl.edited`.
 
   Args:
     logdir: pathlib.Path of the run.
@@ -50,10 +52,17 @@ def rewind(logdir, env_step=None, size=None):
   late: list[str] = []
   for row in metrics_file.read(logdir):
     (rows if row['step'] <= env_step else late).append(json.dumps(row) + '\n')
+  notes = []
+  lines = path.read_bytes().splitlines(keepends=True)
+  if sorted(lines) != sorted(x.encode() for x in rows + late):
+    kept = files.free_name(path, 'edited')
+    with files.replacing(kept) as part:
+      shutil.copyfile(path, part)
+    notes = [f'{path} was edited or damaged; kept as it was as {kept.name}.']
   _keep(path, ''.join(late).encode())
   with files.replacing(path) as part:
     part.write_text(''.join(rows))
-  return []
+  return notes
 
 
 def _keep(path, cut):

@@ -1,5 +1,7 @@
 """What a run keeps in its folder: config, metrics, pictures, checkpoints."""
 
+import secrets
+
 from .. import upstream
 from ..config import load as config_lib
 from ..config import same_run
@@ -38,6 +40,9 @@ class RunFolder:
     known = saved and self._checkpoints.path('best')
     self.best = saved.get('best') if known else None
     self._best_step = saved.get('best_step') if saved else None
+    # Tells this training from another one in the same folder, to the same
+    # step; None if a version without it began this one.
+    self._id = saved.get('id') if saved else secrets.token_hex(8)
     env_step = int(self.step) * config.action_repeat if saved else None
     for line in metrics_log.rewind(
         logdir, env_step, saved.get('metrics') if saved else None):
@@ -106,6 +111,7 @@ class RunFolder:
       self.best, self._best_step = float(score), step
     self._checkpoints.save(step, {
         'step': step,
+        'id': self._id,
         'best': self.best,
         'best_step': self._best_step,
         'metrics': self.log.size(),

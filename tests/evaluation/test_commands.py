@@ -15,6 +15,7 @@ from dreamer_idm import __main__
 from dreamer_idm.evaluation import evaluate
 from dreamer_idm.evaluation import pictures as evaluation_pictures
 from dreamer_idm.evaluation import reconstruct
+from dreamer_idm.runs import checkpoints
 from dreamer_idm.runs import plots
 
 
@@ -124,7 +125,7 @@ def test_evaluations_add_up_and_those_of_another_kind_stay(
     b'[' * 100_000])
 def test_no_earlier_evaluation_is_overwritten(tmp_path, content):
   path = tmp_path / 'evaluation.json'
-  settings = {'env_step': 100, 'episodes': 2}
+  settings = {'env_step': 100, 'episodes': 2, 'training': 'a'}
   condition = {
       'kind': 'clean', 'strength': 0.0, 'per': '', 'fill': '',
       'returns': [1.0, 2.0]}
@@ -134,6 +135,9 @@ def test_no_earlier_evaluation_is_overwritten(tmp_path, content):
     assert evaluate._earlier(path, settings) == [condition]
     assert evaluate._earlier(path, {**settings, 'episodes': 9}) == []
     assert len(list(tmp_path.glob('evaluation.json.step_100*'))) == number + 1
+  del settings['training']
+  path.write_text(json.dumps({**settings, 'conditions': [condition]}))
+  assert evaluate._earlier(path, {**settings, 'training': None}) == [condition]
   path.write_bytes(content)
   assert evaluate._earlier(path, settings) == []
   aside, = tmp_path.glob('evaluation.json.damaged*')
@@ -367,6 +371,74 @@ def test_vectors_have_a_drift_but_no_figure(here, runs, tmp_path):
   assert first == second, 'the same noise for all runs'
   assert sorted(x.name for x in tmp_path.iterdir()) == [
       'drift.json', 'drift.png']
+
+
+def test_two_trainings_of_a_folder_and_step_are_not_mixed(
+    here, runs, tmp_path):
+  from dreamer_idm.evaluation import load
+  run = shutil.copytree(runs / 'vector', tmp_path / 'run')
+  paths = [run / 'evaluation' / 'evaluation.json',
+           run / 'reconstruct' / 'drift.json']
+
+  def both(kind):
+    for words in (
+        ('evaluate', '--logdir', run, '--episodes', 1, '--perturb', kind),
+        ('reconstruct', run, '--frames', 5)):
+      done = here(*words)
+      assert done.returncode == 0, done.stderr
+    return [json.loads(x.read_text()) for x in paths]
+
+  before = both('dead_sensor')
+  trained = load.load_trained(run)
+  assert before[0]['training'] == trained.training
+  assert before[1]['runs'][0]['training'] == trained.training
+  state = checkpoints.Checkpoints(run / 'checkpoints').state()
+  shutil.rmtree(run / 'checkpoints')
+  for variable in trained.agent.variables:
+    if variable.dtype.is_floating:
+      variable.assign(variable * 0.5)
+  checkpoints.Checkpoints(run / 'checkpoints', trained.agent).save(
+      state['step'], {**state, 'id': 'another'})
+  after = both('none')
+  assert [x['kind'] for x in after[0]['conditions']] == ['clean']
+  assert after[0]['training'] == 'another'
+  assert after[1]['runs'][0]['kl'] != before[1]['runs'][0]['kl']
+  for path, was in zip(paths, before):
+    aside, = path.parent.glob(f'{path.name}.step_{trained.env_step}')
+    assert json.loads(aside.read_text()) == was
+
+
+def test_a_drift_of_other_settings_is_quarantined(here, runs, tmp_path):
+  def again(*words):
+    done = here('reconstruct', runs / 'vector', '--out', tmp_path, *words)
+    assert done.returncode == 0 and done.stderr == '', done.stderr
+    return done.stdout, sorted(
+        x.name for x in tmp_path.iterdir() if x.name != 'drift.png')
+  path = tmp_path / 'drift.json'
+  _, names = again('--frames', 5)
+  first = path.read_text()
+  out, names = again('--frames', 5, '--sigma', 0.2)
+  assert names == ['drift.json'] and path.read_text() == first
+  assert 'other settings' not in out
+  step = json.loads(first)['runs'][0]['env_step']
+  out, names = again('--frames', 5, '--seed', 1)
+  aside = tmp_path / f'drift.json.step_{step}'
+  assert names == ['drift.json', aside.name] and aside.read_text() == first
+  assert f'There was a drift.json of other settings; it is now {aside}.' in out
+  second = path.read_text()
+  again('--frames', 6, '--seed', 1)
+  assert (tmp_path / f'{aside.name}.2').read_text() == second
+
+
+@pytest.mark.parametrize('content', [
+    b'[]', b'null', b'\xff', b'{"runs": []}', b'{"runs": [3]}',
+    b'[' * 100_000])
+def test_a_damaged_drift_is_quarantined(tmp_path, content):
+  path = tmp_path / 'drift.json'
+  path.write_bytes(content)
+  reconstruct._quarantine_another(path, {'runs': [{'env_step': 1}]})
+  assert [x.read_bytes() for x in tmp_path.iterdir()] == [content]
+  assert (tmp_path / 'drift.json.damaged').exists()
 
 
 @pytest.mark.parametrize('arguments, parts', [

@@ -103,6 +103,48 @@ def test_metrics_that_were_edited_are_cut_by_their_steps(opened, tmp_path):
   assert steps(tmp_path / 'metrics.jsonl.after_checkpoint') == [30]
 
 
+def test_of_an_edited_file_nothing_is_lost(opened, tmp_path):
+  folder, _, _ = opened()
+  advance(folder, 20)
+  folder.log.write(updates=1)
+  folder.save(STATE)
+  path = tmp_path / 'metrics.jsonl'
+  for number, name in enumerate(('edited', 'edited.2')):
+    content = b'{"step": 10}\na note, \xff\n{"step": 30}\n{"st' + b'x' * number
+    path.write_bytes(content)
+    _, _, (note,) = opened()
+    kept = path.with_name(f'{path.name}.{name}')
+    assert note == (
+        f'{path} was edited or damaged; kept as it was as {kept.name}.')
+    assert kept.read_bytes() == content
+    assert steps(path) == [10]
+    # What is left are rows: no further copy, however often it starts.
+    assert opened()[2] == []
+  assert len(list(tmp_path.glob('metrics.jsonl.edited*'))) == 2
+
+
+def test_a_training_keeps_its_id_and_another_has_another(opened, tmp_path):
+  ids = []
+  for _ in range(2):
+    for _ in range(2):
+      folder, _, _ = opened()
+      advance(folder, 10)
+      folder.save(STATE)
+      ids.append(opened()[0].saved['id'])
+    shutil.rmtree(tmp_path / 'checkpoints')
+  assert len(ids[0]) == 16 and ids[0] == ids[1] != ids[2] == ids[3]
+
+
+def test_a_run_from_before_ids_has_none(opened, tmp_path):
+  folder, agent, _ = opened()
+  checkpoints.Checkpoints(tmp_path / 'checkpoints', agent).save(
+      0, {**STATE, 'step': 0})
+  folder, _, _ = opened()
+  advance(folder, 10)
+  folder.save(STATE)
+  assert opened()[0].saved['id'] is None
+
+
 def test_metrics_of_a_run_without_checkpoints_are_kept(opened, tmp_path):
   for number in (1, 2):
     folder, _, notes = opened()
