@@ -147,7 +147,9 @@ def _earlier(path, results):
       OverflowError):
     pass
   kept = files.quarantine(path, step)
-  print(f'There was an evaluation with other settings; it is now {kept}.')
+  print(
+      'There was an evaluation with other settings, or of another training; it '
+      f'is now {kept}.')
   return []
 
 

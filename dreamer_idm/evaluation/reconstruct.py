@@ -95,8 +95,10 @@ def _quarantine_another(path, results):
       OSError, ValueError, LookupError, TypeError, AttributeError,
       RecursionError, OverflowError):
     pass
-  aside = files.quarantine(path, step)
-  print(f'There was a drift.json of other settings; it is now {aside}.')
+  kept = files.quarantine(path, step)
+  print(
+      'There was a drift.json of other settings or trainings; it is now '
+      f'{kept}.')
 
 
 def _identity(results):

@@ -424,7 +424,7 @@ def test_a_drift_of_other_settings_is_quarantined(here, runs, tmp_path):
   out, names = again('--frames', 5, '--seed', 1)
   aside = tmp_path / f'drift.json.step_{step}'
   assert names == ['drift.json', aside.name] and aside.read_text() == first
-  assert f'There was a drift.json of other settings; it is now {aside}.' in out
+  assert f'other settings or trainings; it is now {aside}.' in out
   second = path.read_text()
   again('--frames', 6, '--seed', 1)
   assert (tmp_path / f'{aside.name}.2').read_text() == second
