@@ -56,7 +56,7 @@ def renders(config):
 def reads_images(config, obs_space):
   """Whether the agent's encoder takes images, of whatever name."""
   return any(
-      len(v.shape) == 3 and _reads(config.encoder, k, v)
+      len(v.shape) == 3 and reads(config.encoder, k, v)
       for k, v in obs_space.items())
 
 
@@ -83,17 +83,17 @@ def check_observations(config, env):
   without = unused and rules.decodes_nothing(config)
   for part in ('encoder',) if without else ('encoder', 'decoder'):
     keys = getattr(config, part)
-    if not any(_reads(keys, k, v) for k, v in spaces.items()):
+    if not any(reads(keys, k, v) for k, v in spaces.items()):
       raise UsageError(
           f'no observation of {config.task} ({", ".join(names.values())}) goes '
           f'into the {part}: --{part}.cnn_keys is {keys.cnn_keys!r} and '
           f'--{part}.mlp_keys is {keys.mlp_keys!r}, '
           f'{_advice(part, spaces)}')
-  read = [v for k, v in names.items() if _reads(config.encoder, k, spaces[k])]
+  read = [v for k, v in names.items() if reads(config.encoder, k, spaces[k])]
   ignored = [
       f'{names[k]} (--encoder.{"cnn" if len(v.shape) == 3 else "mlp"}_keys '
       'does not match)' for k, v in spaces.items()
-      if not _reads(config.encoder, k, v)]
+      if not reads(config.encoder, k, v)]
   ignored += [f'{k} ({v})' for k, v in attribute(env, 'ignored').items()]
   line = f'The agent reads {", ".join(read)}'
   line += f'; it ignores {", ".join(ignored)}.' if ignored else '.'
@@ -106,8 +106,17 @@ def check_observations(config, env):
   return lines
 
 
-def _reads(keys, name, space):
-  # Whether an encoder or a decoder of these patterns takes an observation.
+def reads(keys, name, space):
+  """Tells whether an encoder or a decoder takes an observation.
+
+  Args:
+    keys: its section of the config, with `cnn_keys` and `mlp_keys`.
+    name: str, the observation's.
+    space: gymnasium Box, an image if it has three axes.
+
+  Returns:
+    bool.
+  """
   pattern = keys.cnn_keys if len(space.shape) == 3 else keys.mlp_keys
   return bool(re.match(pattern, name))
 

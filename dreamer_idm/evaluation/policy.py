@@ -10,7 +10,7 @@ the run's `spaces.json`.
 """
 
 import copy
-import re
+import functools
 
 import gymnasium
 import numpy as np
@@ -18,6 +18,7 @@ import tensorflow as tf
 
 from ..agent import tf_setup
 from ..config import load as config_lib
+from ..envs import environments
 from ..envs import observations as observations_lib
 from ..errors import UsageError
 from ..runs import files
@@ -96,16 +97,12 @@ class Policy:
              else {'vector': own}), **frame})
     self.observation_space = own
     self._reader = observations_lib.Observations(
-        own, size, 'policy', only=self._reads)
+        own, size, 'policy', only=functools.partial(
+            environments.reads, self.config.encoder))
     # Upstream's mode of such an actor is for one row: see `rollout.evaluate`.
     self._one_by_one = (
         mode == 'eval' and self.config.actor.dist == 'tanh_normal')
     self.reset()
-
-  def _reads(self, name, space):
-    keys = self.config.encoder
-    pattern = keys.cnn_keys if len(space.shape) == 3 else keys.mlp_keys
-    return bool(re.match(pattern, name))
 
   def reset(self, which=None):
     """Begins new episodes: the next observation follows nothing.
