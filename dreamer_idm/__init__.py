@@ -6,6 +6,10 @@ command line stay light.
 """
 
 import pathlib
+import sys
+
+from .errors import TrainingError
+from .errors import UsageError
 
 if not (pathlib.Path(__file__).parent / 'patches').exists():
   # In the repository `patches` stands beside this folder, in a wheel inside.
@@ -13,10 +17,13 @@ if not (pathlib.Path(__file__).parent / 'patches').exists():
 
 from .patches import before_tensorflow
 
-before_tensorflow()
+if 'tensorflow' not in sys.modules:  # Else what needs Keras 2 asks for it.
+  before_tensorflow()
 
 __version__ = '0.1.0'
-__all__ = ['ExtendedAgent', 'load', 'load_config']
+__all__ = [
+    'ExtendedAgent', 'TrainingError', 'UsageError', 'load', 'load_config',
+    'perturbations']
 
 
 def __getattr__(name):
@@ -33,4 +40,7 @@ def __getattr__(name):
   if name == 'load_config':
     from .config import load as config_load
     return config_load.load
+  if name == 'perturbations':
+    import importlib
+    return importlib.import_module('.perturbations', __name__)
   raise AttributeError(f'dreamer_idm has no {name!r}.')

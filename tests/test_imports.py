@@ -31,6 +31,8 @@ MAY_IMPORT = {
     'training': ('agent', 'envs', 'config', 'runs', 'upstream', 'evaluation'),
     'ab': ('config', 'runs', 'envs.environments', 'patches'),
     'report': ('config', 'runs', 'patches'),
+    'perturbations': (
+        'envs.images', 'envs.observations', 'envs.perturbations'),
     'errors': (),
     'display': (),
     '__main__': (PACKAGE,),  # Its version; the commands it knows by name.
@@ -116,7 +118,8 @@ def test_only_upstream_opens_dreamerv2():
       assert not theirs & {x[0] for x in _names(name)}, name
 
 
-@pytest.mark.parametrize('package', ['ab', 'report', 'config', 'envs'])
+@pytest.mark.parametrize('package', [
+    'ab', 'report', 'config', 'envs', 'perturbations'])
 def test_commands_that_need_no_tensorflow_load_none(package, tmp_path):
   names = [
       f'{PACKAGE}.{x}' for x in MODULES if _covers(package, x)]
@@ -124,7 +127,9 @@ def test_commands_that_need_no_tensorflow_load_none(package, tmp_path):
 import importlib, sys
 for name in {names!r}:
   importlib.import_module(name)
-assert not [x for x in sys.modules if x.split('.')[0] == 'tensorflow']
+loaded = {{x.split('.')[0] for x in sys.modules}}
+assert not {{'tensorflow', 'tf_keras'}} & loaded
+assert {package!r} != 'perturbations' or not {{'dm_control', 'mujoco'}} & loaded
 ''')
   assert not done.returncode, done.stderr
 

@@ -48,20 +48,18 @@ def reader(space, size):
 
   Args:
     space: gymnasium Box for which `is_image` holds.
-    size: tuple of two ints, h and w.
+    size: tuple of two ints, h and w; None for the image's own.
 
   Returns:
     `Reader`: the space uint8 [h, w, C], a function that converts an image of
     `space` to it or raises ValueError, and a note for the user.
   """
-  shape = _without_ones(space.shape)
-  shape = (*shape, 1)[:3]
-  first = shape[0] <= MOST_CHANNELS < min(shape[1:])
+  shape, first, scale = _layout(space)
   notes = [f'channel-first {list(shape)}, so it is transposed'] if first else []
-  height, width, channels = np.roll(shape, -1) if first else shape
+  height, width, channels = np.roll(shape, -1).tolist() if first else shape
+  size = size or (height, width)
   if (height, width) != size:
     notes.append(f'{height}x{width}, resized to {size[0]}x{size[1]}')
-  scale = 255 if space.dtype != np.uint8 and _white(space) == 1 else 1
 
   def convert(value):
     image = to_bytes(value if scale == 1 else value * scale, scale > 1)
@@ -69,9 +67,26 @@ def reader(space, size):
     return _resize(image.transpose(1, 2, 0) if first else image, size)
 
   return Reader(
-      gymnasium.spaces.Box(0, 255, (*size, int(channels)), np.uint8),
+      gymnasium.spaces.Box(0, 255, (*size, channels), np.uint8),
       convert,
       ' and '.join(notes))
+
+
+def _layout(space):
+  # Three axes, whether the first has the channels, and what white is to them.
+  shape = (*_without_ones(space.shape), 1)[:3]
+  first = shape[0] <= MOST_CHANNELS < min(shape[1:])
+  scale = 255 if space.dtype != np.uint8 and _white(space) == 1 else 1
+  return shape, first, scale
+
+
+def restored(image, space):
+  """Turns uint8 [H, W, C] back into an image of the space it was read from."""
+  _, first, scale = _layout(space)
+  if first:
+    image = image.transpose(2, 0, 1)
+  value = image if scale == 1 else image / scale
+  return value.reshape(space.shape).astype(space.dtype)
 
 
 def to_bytes(value, rounds=False):

@@ -47,7 +47,7 @@ class Observations:
     self._source = source
     self.spaces, self.notes, self.ignored = {}, [], {}
     self._readers, self._logged = [], []
-    for leaf in _leaves(space):
+    for leaf in leaves(space):
       if leaf.name.startswith('log_'):
         self._logged.append(leaf)
         continue
@@ -137,8 +137,8 @@ class Observations:
     return f'{self._source}: the observation {leaf.name} of {where}'
 
 
-def _leaves(space, name='', path=()):
-  # The spaces within dicts and tuples, with the keys that lead there.
+def leaves(space, name='', path=()):
+  """The spaces within dicts and tuples, with names and keys that lead there."""
   if isinstance(space, gymnasium.spaces.Dict):
     parts: list = [(str(k), k, v) for k, v in space.spaces.items()]
   elif isinstance(space, gymnasium.spaces.Tuple):
@@ -148,14 +148,14 @@ def _leaves(space, name='', path=()):
         name or ('image' if images.is_image(space) else 'vector'), path, space)
     return
   for part, key, inner in parts:
-    yield from _leaves(
+    yield from leaves(
         inner, f'{name}/{part}' if name else part, (*path, key))
 
 
 def has_image(space):
   """Whether there is an image anywhere in a gymnasium space."""
   return any(
-      images.is_image(x.space) for x in _leaves(space)
+      images.is_image(x.space) for x in leaves(space)
       if not x.name.startswith('log_'))
 
 

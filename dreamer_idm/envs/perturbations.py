@@ -190,41 +190,34 @@ def kinds_for(obs_space):
   return [k for k, v in KINDS.items() if of[v.of]]
 
 
-class Perturbed:
-  """Environment whose observations are all perturbed, the first one too.
+class Perturbation:
+  """Changes observations, dicts of arrays, all of an episode or each anew.
 
   All images of one frame are changed alike, and all numbers of the sensors
-  are taken together as one vector. All else is the inner environment's.
+  are taken together as one vector. All else stays as it is.
   """
 
-  def __init__(self, env, kind, strength=None, per=None, fill='zero', seed=0):
-    """Wraps an environment.
+  def __init__(self, kind, strength=None, per=None, fill='zero', seed=0):
+    """Draws nothing yet.
 
     Args:
-      env: environment with upstream's interface.
       kind, strength, per, fill: see `check`; at strength 0 nothing changes.
-      seed: int or sequence of ints, for the perturbation alone.
+      seed: int, sequence of ints or None, for numpy.random.default_rng.
     """
     self._settings = check(kind, strength, per, fill)
-    self._env = env
+    self.seed(seed)
+
+  def seed(self, seed):
+    """Begins the random numbers again, and an episode."""
     self._random = np.random.default_rng(seed)
+    self.begin()
+
+  def begin(self):
+    """Begins an episode."""
     self._draw = None
 
-  def __getattr__(self, name):
-    if name.startswith('_'):
-      raise AttributeError(name)
-    return getattr(self._env, name)
-
-  def reset(self):
-    """Begins an episode; returns its observation, a dict, perturbed."""
-    self._draw = None
-    return self._perturbed(self._env.reset())
-
-  def step(self, action):
-    """Takes an action, a dict; returns the observation, perturbed."""
-    return self._perturbed(self._env.step(action))
-
-  def _perturbed(self, obs):
+  def __call__(self, obs):
+    """Returns a dict of arrays with some of them changed."""
     rule, strength = KINDS[self._settings['kind']], self._settings['strength']
     if self._draw is None or self._settings['per'] == 'frame':
       self._draw = self._random.integers(2 ** 63)
@@ -246,6 +239,34 @@ class Perturbed:
     return {**obs, **{
         k: x.reshape(old.shape).astype(old.dtype)
         for k, x, old in zip(keys, split, parts)}}
+
+
+class Perturbed:
+  """Environment whose observations are all perturbed, the first one too."""
+
+  def __init__(self, env, kind, strength=None, per=None, fill='zero', seed=0):
+    """Wraps an environment.
+
+    Args:
+      env: environment with upstream's interface.
+      kind, strength, per, fill, seed: see `Perturbation`.
+    """
+    self._perturbation = Perturbation(kind, strength, per, fill, seed)
+    self._env = env
+
+  def __getattr__(self, name):
+    if name.startswith('_'):
+      raise AttributeError(name)
+    return getattr(self._env, name)
+
+  def reset(self):
+    """Begins an episode; returns its observation, a dict, perturbed."""
+    self._perturbation.begin()
+    return self._perturbation(self._env.reset())
+
+  def step(self, action):
+    """Takes an action, a dict; returns the observation, perturbed."""
+    return self._perturbation(self._env.step(action))
 
 
 def _is_image(value):

@@ -65,10 +65,11 @@ tell('symbols', symbols_are_global())
 tell('rnn cell', hasattr(tf.keras.layers, 'AbstractRNNCell'))
 
 def import_dreamer_idm():
-  import dreamer_idm
+  import dreamer_idm.perturbations  # Which have nothing to do with Keras.
+  from dreamer_idm import ExtendedAgent
 
 attempt('dreamer_idm', import_dreamer_idm)
-# As a package of its own, for dreamer_idm refuses to be imported now.
+# As a package of its own, for dreamer_idm's agents cannot be imported now.
 import patches
 from patches import gym_module
 from patches import keras2
