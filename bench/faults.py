@@ -239,7 +239,7 @@ def crash(folder, steps, kills, seed=0, note=print, *flags):
     steps: int, agent steps.
     kills: int, how many processes are ended before one may run to its end.
     seed: int, for the moments.
-    note: function of str, told of every process.
+    note: function of str, called with a line for each process.
     *flags: str, further ones for run.py.
 
   Returns:

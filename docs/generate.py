@@ -11,6 +11,7 @@ PAGE = ROOT / 'docs' / 'configuration.md'
 sys.path.insert(0, str(ROOT))
 
 from dreamer_idm.config import load as config_lib  # noqa: E402
+from dreamer_idm.config import methods  # noqa: E402
 from dreamer_idm.config.keys import text  # noqa: E402
 
 HEAD = """\
@@ -30,8 +31,8 @@ dreamer-idm train --configs cpu idm --idm.sigma_h 0.2 --dataset.batch 32
 
 Keys have upstream's syntax: `--key value`, `--key=value`, `--key 1 2 3` for
 lists, and regular expressions for several keys at once (`'--.*_opt.lr' 1e-4`).
-A key or a value that cannot be is answered in one line, before anything starts.
-A key of a method that does not run is named and has no effect. Steps are agent
+An invalid key or value is reported in one line, before anything starts. A key
+of a method that does not run has no effect, and a line says so. Steps are agent
 steps: environment steps divided by `action_repeat`. `dreamer-idm train
 --help` prints presets and keys without dreamerv2's, `--help all` with them.
 
@@ -50,7 +51,7 @@ def page():
   presets, *keys = config_lib.sections().items()
   lines = [HEAD, '## Presets', '', '| preset | what it is |', '|---|---|']
   lines += [f'| `{x.name}` | {_cell(x.text)} |' for x in presets[1]]
-  lines += ['', *_sizes()]
+  lines += ['', *_sizes(), '', *_settings()]
   for title, entries in keys:
     lines += [
         '', f'## {title[0].upper()}{title[1:]}', '',
@@ -81,6 +82,21 @@ def _sizes():
       cells = [
           '`{}`'.format(_cell(text(x)).replace("'", '')) for x in values]
       lines.append(f'| `{key}` | {" | ".join(cells)} |')
+  return lines
+
+
+def _settings():
+  """Tables what the presets of methods set."""
+  lines = [
+      '### What the presets of methods set', '',
+      'Beside `agent` and `method`; all but `doubled` set `batch_multiplier` '
+      '1.', '', '| preset | method | sets |', '|---|---|---|']
+  for method in methods.declared():
+    for name, preset in method.presets.items():
+      cells = [
+          '`{}`'.format(_cell(f'{k} {text(v)}').replace("'", ''))
+          for k, v in preset.settings.items()]
+      lines.append(f'| `{name}` | `{method.name}` | {", ".join(cells)} |')
   return lines
 
 

@@ -1,4 +1,4 @@
-"""What the user is told."""
+"""Errors whose message is written for the user."""
 
 
 class _OneLine(Exception):

@@ -1,9 +1,9 @@
-"""An environment of one's own: a point that is steered to a target, in pixels.
+"""Your own environment: a point that is steered to a target, in pixels.
 
 Any gymnasium.Env with continuous actions works like this. The last line
 registers it; the task's name says which module to import for that:
 
-  python run.py --configs cpu idm --task gym_examples.point:Point-v0
+  dreamer-idm train --configs cpu idm --task gym_examples.point:Point-v0
 """
 
 import gymnasium
@@ -26,7 +26,7 @@ class Point(gymnasium.Env):
     """Moves the point; the reward is 1 at the target, 0 at most away."""
     self._point = np.clip(self._point + 0.1 * action, -1, 1)
     reward = 1 - np.linalg.norm(self._point - self._target) / np.sqrt(8)
-    # Neither the task's end nor its time: see register() below.
+    # Never terminated; register() below sets the time limit.
     return self._image(), float(reward), False, False, {}
 
   def _image(self):

@@ -24,7 +24,7 @@ def before_tensorflow():
 
 
 def before_upstream():
-  """Mends what dreamerv2's modules need while they are being imported."""
+  """Repairs what dreamerv2's modules need while they are being imported."""
   from . import mixed_precision
   from . import ruamel_yaml
   mixed_precision.apply()
@@ -32,7 +32,7 @@ def before_upstream():
 
 
 def after_upstream(common, agent):
-  """Mends the imported upstream package.
+  """Repairs the imported upstream package.
 
   Args:
     common: dreamerv2's imported `common` package.

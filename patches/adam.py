@@ -4,7 +4,7 @@ Broken: nothing crashes with tf-keras, but the rewritten optimizers update each
 variable by a dozen small operations where the old ones use a fused one, so
 that the graph is several times as large and the step takes longer.
 Since: TensorFlow 2.11.
-Mends: inside upstream's `tfutils` alone, `tf.optimizers` are the legacy ones;
+Repairs: inside upstream's `tfutils` alone, `tf.optimizers` are the legacy ones;
 the rest of the program sees TensorFlow as it is.
 Can go: when upstream's `Optimizer` is ported.
 """

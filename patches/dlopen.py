@@ -5,7 +5,7 @@ LLVM into the global symbol table. Mesa's software renderer (EGL with llvmpipe,
 and OSMesa) has an LLVM of its own, binds to TensorFlow's instead, and the
 first rendered frame is a segmentation fault.
 Since: TensorFlow 2.20 (tensorflow#124205, tensorflow#119254).
-Mends: the module that sets the flag becomes one that sets nothing. This only
+Repairs: the module that sets the flag becomes one that sets nothing. This only
 works before TensorFlow's first import; afterwards environments have to live in
 a process of their own (see `dreamer_idm.envs.rendering`).
 Can go: when TensorFlow hides its LLVM symbols.

@@ -4,7 +4,7 @@ Broken: `train` calls tensors' methods on its data. Where functions run eagerly
 (`--jit False`) the arrays of a batch arrive as they are; with a discount head,
 `astype` of a NumPy array is given TensorFlow's type, and raises a TypeError.
 Since: dreamerv2 2.0, whose own dataset yields tensors.
-Mends: `train` makes tensors of its data, as upstream's `policy` does. In a
+Repairs: `train` makes tensors of its data, as upstream's `policy` does. In a
 graph they are tensors already, so that nothing changes.
 Can go: when the replay yields tensors.
 """

@@ -4,7 +4,7 @@ Broken: an episode file is named after its number of steps, yet
 `count_episodes` subtracts one more, so that a resumed run forgets one agent
 step per episode.
 Since: dreamerv2 2.2.0.
-Mends: the count, by reading the name as it was written.
+Repairs: the count, by reading the name as it was written.
 Can go: when upstream counts what `save_episode` wrote.
 """
 

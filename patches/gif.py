@@ -2,7 +2,7 @@
 
 Broken: upstream's `encode_gif` pipes frames through ffmpeg's `fifo` filter.
 Since: ffmpeg 7.0 removed the filter; many machines have no ffmpeg at all.
-Mends: Pillow writes the GIF.
+Repairs: Pillow writes the GIF.
 Can go: when upstream encodes its videos otherwise.
 """
 

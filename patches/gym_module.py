@@ -3,7 +3,7 @@
 Broken: upstream's `envs.py` does `import gym`, for `gym.spaces` alone on the
 paths used here. The last gym does not support numpy 2.
 Since: gym 0.26 (2022), numpy 2.0.
-Mends: while upstream is imported, gymnasium answers to the name, unless gym
+Repairs: while upstream is imported, gymnasium answers to the name, unless gym
 itself is there.
 Can go: when upstream imports gymnasium.
 """

@@ -3,7 +3,7 @@
 Broken: `tf.keras` is Keras 3, without `AbstractRNNCell`, the optimizers'
 `experimental_aggregate_gradients` and more that upstream uses.
 Since: TensorFlow 2.16.
-Mends: `TF_USE_LEGACY_KERAS=1` makes `tf.keras` the tf-keras package. It is
+Repairs: `TF_USE_LEGACY_KERAS=1` makes `tf.keras` the tf-keras package. It is
 read when TensorFlow is imported, so it must be set before.
 Can go: when upstream is ported to Keras 3.
 """

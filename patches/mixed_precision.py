@@ -2,7 +2,7 @@
 
 Broken: upstream's `nets.py` imports its precision policy from there.
 Since: TensorFlow 2.11 (deprecated since 2.4).
-Mends: a module of that name with the same things under their old names.
+Repairs: a module of that name with the same things under their old names.
 Can go: when upstream imports `tensorflow.keras.mixed_precision`.
 """
 

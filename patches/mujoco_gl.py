@@ -3,7 +3,7 @@
 Broken: `DMC.__init__` sets `MUJOCO_GL=egl`, whatever was chosen before and
 whether or not EGL exists.
 Since: dreamerv2 2.0.
-Mends: dm_control reads the variable once, when its renderer is imported; so
+Repairs: dm_control reads the variable once, when its renderer is imported; so
 that import is done first, and the variable is put back afterwards.
 Can go: when upstream leaves the variable alone.
 """

@@ -7,7 +7,7 @@ so that all steps of a chunk and of an imagined rollout draw the same noise.
 (Upstream never seeds, and so never meets this.) Functions within functions are
 also converted by AutoGraph and differentiated one by one, which is slow.
 Since: TensorFlow 2.0.
-Mends: all that is called by `policy`, `train` and `report` is plain Python,
+Repairs: all that is called by `policy`, `train` and `report` is plain Python,
 traced into the graph of its caller, where each random operation has a seed of
 its own. AutoGraph converts `update_slow_target` only, the one body that
 branches on a tensor.

@@ -3,7 +3,7 @@
 Broken: upstream's `Config.save`, `Config.load` and `api.py` call them; today
 they end the whole program.
 Since: ruamel.yaml 0.18.
-Mends: both functions, by the class that replaces them.
+Repairs: both functions, by the class that replaces them.
 Can go: when upstream uses `ruamel.yaml.YAML`.
 """
 

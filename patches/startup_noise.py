@@ -1,10 +1,10 @@
-"""TensorFlow talks before it can be told not to.
+"""TensorFlow prints before its log level can be set.
 
 Broken: while it is imported, TensorFlow's C++ parts write a dozen lines about
 instruction sets and missing GPU drivers to the standard error, before they
 read any log level.
 Since: TensorFlow 2.17 (absl logging).
-Mends: the lines written during the import are kept back, and shown only if
+Repairs: the lines written during the import are kept back, and shown only if
 the import fails. Later ones are left to TF_CPP_MIN_LOG_LEVEL, which is set to
 3 unless the user has set it.
 Can go: when TensorFlow reads the level first.

@@ -4,8 +4,8 @@ Broken: upstream's `policy` writes the step, a Python integer, into a variable
 at each call. Eager TensorFlow caches the tensors of Python numbers for good,
 about 1 KB each, so that a run of a million steps grows by 1 GB.
 Since: TensorFlow 2.0.
-Mends: in upstream's `agent` module `int` makes a NumPy integer, whose tensor is
-not cached.
+Repairs: in upstream's `agent` module `int` makes a NumPy integer, whose tensor
+is not cached.
 Can go: when the cache is bounded.
 """
 

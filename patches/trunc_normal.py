@@ -5,7 +5,7 @@ inherit the description of its parameters, for which every instance logs a
 warning of thirty lines. Only slicing and copying a distribution use the
 description, which upstream never does.
 Since: tensorflow-probability 0.12.
-Mends: the classes have the description as their own, which ends the warning.
+Repairs: the classes have the description as their own, which ends the warning.
 Can go: when upstream's classes define `_parameter_properties`.
 """
 

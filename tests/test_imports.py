@@ -15,22 +15,23 @@ EVERYBODYS = ('errors', 'display')  # These two import nothing of ours.
 MAY_IMPORT = {
     'patches': (),
     'upstream': ('patches',),
-    'runs': ('patches', PACKAGE),  # Its version.
-    'agent': ('upstream', 'patches'),
+    'runs': (PACKAGE, 'patches.gif'),  # Its version.
+    'agent': ('upstream', 'patches.fast'),
     'idm': ('agent', 'upstream'),
     'methods': ('idm', 'agent', 'upstream'),
     # None of these modules imports TensorFlow.
     'config': (
         'upstream.config', 'upstream.path', 'agent.registry',
-        'agent.declaration', 'runs', 'patches'),
-    'envs': ('upstream.envs', 'config', 'patches'),
+        'agent.declaration', 'runs', 'patches.ruamel_yaml'),
+    'envs': (
+        'upstream.envs', 'config', 'patches.dlopen', 'patches.mujoco_gl'),
     # For reconstruct the paper's KL as well.
     'evaluation': (
         'agent', 'envs', 'config', 'runs', 'upstream',
         'idm.decoding_constraint'),
     'training': ('agent', 'envs', 'config', 'runs', 'upstream', 'evaluation'),
-    'ab': ('config', 'runs', 'envs.environments', 'patches'),
-    'report': ('config', 'runs', 'patches'),
+    'ab': ('config', 'runs', 'envs.environments'),
+    'report': ('config', 'runs'),
     'perturbations': (
         'envs.images', 'envs.observations', 'envs.perturbations'),
     'errors': (),

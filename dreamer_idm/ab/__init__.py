@@ -14,6 +14,7 @@ same paths (a shared file system).
 import math
 import signal
 
+from ..config import methods
 from ..errors import UsageError
 from ..runs import files
 from . import engine as engine_lib
@@ -36,12 +37,12 @@ def add_arguments(parser):
   """
   add = parser.add_argument
   add('--configs', nargs='+', default=['dmc'], metavar='PRESET',
-      help='presets that all trials share (default: dmc)')
+      help='presets of all trials (default: dmc)')
   add('--tasks', nargs='+', required=True, metavar='TASK',
       help='as for train, for example dmc_cheetah_run')
   add('--methods', nargs='+', default=['dreamer', 'idm'], metavar='METHOD',
-      help='dreamer, or presets that go after --configs: idm, wo_eva, wo_dm, '
-      'wo_cst_dm, doubled (default: dreamer idm)')
+      help='presets that name an arm and go after --configs: '
+      f'{", ".join(methods.presets())} (default: dreamer idm)')
   add('--grid', nargs='+', default=[], metavar='KEY=V1,V2',
       help='keys of the config with values: every combination is an arm of '
       'its own, with the folder <method>+KEY-V1 (a list has spaces: "a=1 2")')

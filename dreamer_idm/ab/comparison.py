@@ -102,7 +102,7 @@ class Comparison:
       score = '' if trial.score is None else f', return {trial.score:.0f}'
       self._table.note(f'{trial}: complete{score}')
       return
-    words, trace = ('', []) if why else trial_process.last_words(trial.logdir)
+    words, trace = ('', []) if why else trial_process.last_output(trial.logdir)
     # Another `ab` that checks a folder has its lock for an instant, and on
     # Ray locks may be seen on one machine only.
     busy = code == USAGE and lock.BUSY in words

@@ -11,7 +11,7 @@ from ..envs import environments
 from ..errors import UsageError
 from .trials import Trial
 
-VANILLA = 'dreamer'  # The method without a preset of its own.
+VANILLA = 'dreamer'  # The arm of --configs alone.
 # What only the command's own arguments may set, and which.
 OWN = {
     'task': '--tasks', 'method': '--methods', 'seed': '--seeds',
@@ -73,7 +73,7 @@ def _arm(args, program, task, method, point):
     raise UsageError(
         f'--methods {method}: with the presets {" ".join(presets)} the '
         f'method is {config.method}. --methods takes presets that name an arm, '
-        'such as dreamer and idm; --configs what all of them share')
+        'such as dreamer and idm; --configs takes those of all arms')
   if not config.eval_eps:
     raise UsageError(
         '--eval_eps 0 evaluates nothing, and a comparison is one of '

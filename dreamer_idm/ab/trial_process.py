@@ -90,8 +90,8 @@ def python_path():
       and not {'site-packages', 'dist-packages'} & {*pathlib.Path(x).parts}))
 
 
-def last_words(logdir):
-  """Finds out what the latest attempt at a trial, in logdir, said last.
+def last_output(logdir):
+  """Reads the end of the output of the latest attempt at a trial, in logdir.
 
   Returns:
     str, the last line of its log; and a list of str, what stands before that

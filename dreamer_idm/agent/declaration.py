@@ -1,4 +1,4 @@
-"""What a method says of itself, in a form that needs no TensorFlow.
+"""What a method declares, in a form that needs no TensorFlow.
 
 The module of a method has a constant METHOD, which everything else reads: the
 config its keys, presets and rules, `--help` and the docs their texts, `report`
@@ -109,6 +109,8 @@ class Method:
     keys: dict of str to Key; they stand in the section of the method's name.
     reads: names of other methods whose keys this one reads too.
     presets: dict of str to Preset.
+    sizes: dict of the presets for small machines (`cpu`, `cpu_proprio`,
+      `debug`) to dicts of this method's keys, dotted, to values.
     panels: sequence of Panel.
     conflicts: function of upstream's Config to the problems that values have
       with each other, one line each, if this is the method that trains.
@@ -118,6 +120,7 @@ class Method:
   keys: dict[str, Key] = dataclasses.field(default_factory=dict)
   reads: tuple[str, ...] = ()
   presets: dict[str, Preset] = dataclasses.field(default_factory=dict)
+  sizes: dict[str, dict[str, Any]] = dataclasses.field(default_factory=dict)
   panels: tuple[Panel, ...] = ()
   conflicts: Callable[[Any], Iterable[str]] = lambda config: ()
   name: str = ''
@@ -131,10 +134,10 @@ class Method:
     """Writes keys and presets as configs.yaml has them.
 
     Returns:
-      dict: `defaults`, a dict with the method's section, and each preset.
+      dict: `defaults` and `sizes`, with the method's section, and each preset.
     """
     defaults = {k: v.default for k, v in self.keys.items()}
-    found = {'defaults': {self.section: defaults}} if defaults else {}
-    return found | {
+    own = {'defaults': defaults, **self.sizes}
+    return {k: {self.section: v} for k, v in own.items() if v} | {
         k: {'agent': self.name, 'method': k, 'batch_multiplier': 1,
             **v.settings} for k, v in self.presets.items()}

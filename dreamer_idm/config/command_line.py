@@ -7,7 +7,7 @@ from . import methods
 from . import sources as sources_lib
 from .keys import text
 
-WITHOUT = ('dmc',)  # The presets if none is named.
+WITHOUT = ('dmc',)  # The presets if none are named.
 
 
 def own_methods(flags):

@@ -38,7 +38,7 @@ def load(argv):
     upstream's Config, checked; its precision is never `auto`.
 
   Raises:
-    UsageError: for anything that cannot be, in one line.
+    UsageError: for anything invalid, in one line.
 
   Example:
     >>> config = load(['--configs', 'cpu', 'idm', '--idm.sigma_h', '0.2'])

@@ -144,13 +144,13 @@ def decodes_nothing(config):
 
 
 def check(config):
-  """Checks every value that would otherwise fail later or worse.
+  """Checks every value that would otherwise fail late, or silently.
 
   Args:
     config: upstream's Config with our keys.
 
   Raises:
-    UsageError: for the first value that cannot be.
+    UsageError: for the first invalid value.
   """
   own = methods.own(config.agent)
   for key, value in config.flat.items():

@@ -10,8 +10,8 @@ from . import load as config_lib
 from . import methods
 from . import rules
 
-# How long, where, how fast, and what is shown: the one list of the settings
-# that make no other run. `report` reads it too.
+# How long, where, how fast, and what is shown: the only list of settings that
+# may differ between starts of the same run. `report` reads it too.
 INCIDENTAL = re.compile(
     r'steps|logdir|threads|checkpoints|jit|fast|envs_parallel|eval_every|'
     r'log_every|log_keys_\w+|resume_changed')
@@ -107,7 +107,7 @@ def check(config, path, resumes=True):
     config: upstream's Config. Its `resume_changed` allows other values of
       what neither the checkpoint nor the replay depends on.
     path: pathlib.Path of the run's config.yaml; it need not exist.
-    resumes: bool, whether the run will be trained on; `resume_changed` says
+    resumes: bool, whether the run will be resumed; `resume_changed` says
       nothing about a run that is complete.
 
   Raises:
@@ -123,12 +123,12 @@ def check(config, path, resumes=True):
   if other:
     found = ', '.join(
         f'{k} {_short(v[0])} (now {_short(v[1])})' for k, v in other.items())
-    way_on = '' if fixed or not resumes else (
+    advice = '' if fixed or not resumes else (
         ', or resume it with the new ones by --resume_changed True')
     raise UsageError(
         f'the run in {path.parent} began with other settings than asked for: '
         f'{found}; use them again, or choose another folder with --logdir'
-        f'{way_on}')
+        f'{advice}')
 
 
 def _fixed(key):

@@ -90,7 +90,7 @@ def in_process_is_safe():
 
 
 def _imported():
-  # dm_control's backend, once there is no changing it.
+  # dm_control's backend, which is fixed once it is imported.
   module = sys.modules.get('dm_control._render')
   return getattr(module, 'BACKEND', None)
 

@@ -66,17 +66,17 @@ class Worker(upstream_envs.Async):
 
   def access(self, name):
     """Returns a function that waits for an attribute of the environment."""
-    with self._death_told():
+    with self._death_reported():
       return super().access(name)
 
   def call(self, name, *args, **kwargs):
     """Returns a function that waits for a call of the environment's method."""
-    with self._death_told():
+    with self._death_reported():
       return super().call(name, *args, **kwargs)
 
   def _receive(self):
     asked = time.monotonic()
-    with self._death_told():
+    with self._death_reported():
       while not self._conn.poll(0.5):
         if not self._process.is_alive() and not self._conn.poll():
           raise EOFError
@@ -103,7 +103,7 @@ class Worker(upstream_envs.Async):
       raise
 
   @contextlib.contextmanager
-  def _death_told(self):
+  def _death_reported(self):
     try:
       yield
     except (RuntimeError, OSError, EOFError):

@@ -158,7 +158,7 @@ def _key(condition):
 
 
 def check(args):
-  """Refuses arguments that cannot be, whatever the run is.
+  """Refuses arguments that are invalid for any run.
 
   Args:
     args: namespace of `add_arguments`.

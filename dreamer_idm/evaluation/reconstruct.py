@@ -126,7 +126,7 @@ def _check(args):
       if ours != first:
         raise UsageError(
             f'{path} has {key} {ours}, but {args.runs[0]} has {first}: runs '
-            'must share their task and what they observe')
+            'must have the same task and observations')
   return configs
 
 

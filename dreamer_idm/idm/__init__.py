@@ -94,6 +94,9 @@ METHOD = Method(
             {'idm.copies': 1, 'idm.sigma_h': 0.0, 'idm.sigma_s': 0.0,
              'idm.stoch_mode': 'add', 'idm.cst_scale': 0.0,
              'idm.evaluator': False}, 6)},
+    sizes={
+        'cpu': {'eva_head.units': 128}, 'cpu_proprio': {'eva_head.units': 64},
+        'debug': {'eva_head.units': 16}},
     panels=(
         Panel(
             'decoding constraint: KL [nats]', 0, None, [('idm_kl', '', '-')]),

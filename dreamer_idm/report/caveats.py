@@ -1,4 +1,4 @@
-"""What the reader of a report must not overlook."""
+"""What a reader of the report has to know: missing, damaged, too little."""
 
 from . import robustness
 from . import run_settings

@@ -1,4 +1,4 @@
-"""A method against the baseline, with the doubt that few runs leave."""
+"""A method against the baseline, with the uncertainty of few runs."""
 
 import dataclasses
 

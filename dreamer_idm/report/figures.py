@@ -1,4 +1,4 @@
-"""The report's figures of returns, and what all its figures share.
+"""The report's figures of returns, and what all of its figures use.
 
 `palette` is a dict of method -> color, in the order of the legend; figures are
 matplotlib's Figure.

@@ -3,7 +3,7 @@
 import functools
 import pathlib
 
-from ..patches import ruamel_yaml
+from ..config import sources
 from . import run_settings
 
 FILE = pathlib.Path(__file__).parent / 'published.yaml'
@@ -23,7 +23,7 @@ def load():
     it differs from the papers' tables in brackets), `table` (int or None) and
     `input` (`pixels` or `vectors`).
   """
-  found = ruamel_yaml.safe_load(FILE.read_text('utf-8'))
+  found = sources.parse(FILE)
   for x in found:
     about = x.pop('about', '')
     x['source'] += f' ({about})' if about else ''

@@ -87,7 +87,7 @@ def _bars(axes, names, found, palette):
   labels, groups = [], []
   for name in names:
     here = found[found.name == name]
-    # Long names go on several lines.
+    # Long names take several lines.
     first, *rest = name.rstrip(')').split(' (')
     strength = '' if name == CLEAN else f'{here.strength.iloc[0]:g}'
     labels.append('\n'.join([first, strength, *', '.join(rest).split(', ')]))

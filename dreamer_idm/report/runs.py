@@ -1,4 +1,4 @@
-"""The runs below a folder, read as they lie there, whatever state they are in.
+"""The runs below a folder, whatever state they are in.
 
 What is damaged or missing in a run is in its `notes`, and the report names it.
 """

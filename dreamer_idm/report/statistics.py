@@ -1,4 +1,4 @@
-"""Few noisy runs in numbers that say how noisy they are.
+"""Statistics of few, noisy runs.
 
 A run's score is one number, and runs are the unit of chance. Differences of
 means have Welch's interval and a permutation test. IQM, probability of

@@ -175,7 +175,7 @@ class Checkpoints:
     path = self.path(which)
     if not path:
       return None
-    with self._told(path):
+    with self._damage_reported(path):
       return _state(path)
 
   def restore(self, which='latest'):
@@ -193,14 +193,14 @@ class Checkpoints:
     level = logger.level
     # If it fails, one line tells it, not one for each variable at the end.
     logger.setLevel('ERROR')
-    with self._told(path):
+    with self._damage_reported(path):
       status = self._checkpoint.read(str(path / PREFIX)).expect_partial()
     logger.setLevel(level)
     status.assert_existing_objects_matched()
     return self._state.value
 
   @contextlib.contextmanager
-  def _told(self, path):
+  def _damage_reported(self, path):
     try:
       yield
     except (tf.errors.OpError, IndexError, json.JSONDecodeError) as error:

@@ -2,7 +2,7 @@
 
 Upstream writes an episode in place and reads whatever it finds. Here it is
 written beside its place, synced and renamed, and what is not an episode of
-this run is told apart.
+this run is found and quarantined.
 """
 
 import collections

@@ -26,7 +26,7 @@ class Collector:
       seed: int, of the environments and of the replay's draws.
       saved: dict, `state` of the checkpoint that the run resumes from; None
         for a new run, whose episodes on the disk are quarantined.
-      note: function of str, told of failures and of quarantined files.
+      note: function of str, called with each message.
     """
     self.step, self._config, self._note = step, config, note
     self._directory = directory
@@ -39,8 +39,8 @@ class Collector:
       self._add_offline(files.expanded(config.offline))
     self.on_step = lambda: None  # Called after each step that counts.
     self.on_episode = lambda episode: None  # After each that counts.
-    self._told_short = False  # Whether an episode was told to be too short.
-    self._told_unlogged = False  # Whether it was looked for what infos lack.
+    self._reported_short = False  # Whether one was reported as too short.
+    self._checked_infos = False  # Whether infos were checked for `unlogged`.
     self._last = int(config.steps)
     self._dropped = False  # Whether the present step does not count.
     self._ended = 0  # Episodes that have ended in the prefill or since.
@@ -143,14 +143,14 @@ class Collector:
     if self._dropped:
       return
     self._ended += 1
-    if not self._told_unlogged and self._config.task.startswith('gym_'):
-      self._told_unlogged = True
+    if not self._checked_infos and self._config.task.startswith('gym_'):
+      self._checked_infos = True
       if lost := set.intersection(*(x.unlogged for x in self.envs)):
         self._note(
             f'No info of the first episode has {", ".join(sorted(lost))}, '
             'which --log_keys_* name: it is logged as 0 where it is missing.')
-    if len(self.replay.short) == 1 and not self._told_short:
-      self._told_short = True
+    if len(self.replay.short) == 1 and not self._reported_short:
+      self._reported_short = True
       self._note(
           f'An episode of {self.replay.short[0]} agent steps is not learned '
           'from, nor will others be that are shorter than replay.minlen '

@@ -1,4 +1,4 @@
-"""How a training ends before its last step, and what is said of it then."""
+"""How training ends before its last step, and what the user reads then."""
 
 import contextlib
 import re
@@ -10,13 +10,13 @@ from ..runs import checkpoints
 
 
 @contextlib.contextmanager
-def told(logdir, note, way_on):
-  """Context whose errors become one line, with what to do next behind it.
+def reported(logdir, note, how_to_resume):
+  """Context whose errors become one line that ends with what to do next.
 
   Args:
     logdir: pathlib.Path of the run.
-    note: function of str, told when it is interrupted.
-    way_on: function that returns a str of one line.
+    note: function of str, called when it is interrupted.
+    how_to_resume: function that returns a str of one line.
 
   Raises:
     TrainingError: instead of an OSError or tf.errors.OpError, or behind one.
@@ -28,17 +28,26 @@ def told(logdir, note, way_on):
     raise KeyboardInterrupt from error
   except KeyboardInterrupt:
     with contextlib.suppress(OSError):
-      note(way_on())
+      note(how_to_resume())
     raise
   except TrainingError as error:
-    raise TrainingError(f'{error}. {way_on()}') from error
+    raise TrainingError(f'{error}. {how_to_resume()}') from error
   except (OSError, tf.errors.OpError) as error:
-    words = last_words(error, logdir)
-    raise TrainingError(f'{words}. {way_on()}') from error
+    line = described(error, logdir)
+    raise TrainingError(f'{line}. {how_to_resume()}') from error
 
 
-def way_on(config, logdir, step):
-  """Says what the same command will do after a run that stopped at a step."""
+def how_to_resume(config, logdir, step):
+  """Says what the same command will do next.
+
+  Args:
+    config: upstream's Config with our keys.
+    logdir: pathlib.Path of the run.
+    step: int, the agent step at which it stopped.
+
+  Returns:
+    str of one line.
+  """
   where = (
       f'Stopped at env step {step * config.action_repeat:,}; the same command ')
   # The disk knows: a checkpoint may be whole and its copy have failed.
@@ -52,8 +61,8 @@ def way_on(config, logdir, step):
       f'{kept * config.action_repeat:,}.')
 
 
-def last_words(error, logdir):
-  """Says in a line what went wrong.
+def described(error, logdir):
+  """Describes an error in one line.
 
   Args:
     error: OSError or tf.errors.OpError.
@@ -64,7 +73,7 @@ def last_words(error, logdir):
   """
   if isinstance(error, OSError) and error.strerror:
     return f'{error.filename or logdir}: {error.strerror}'
-  # TensorFlow's last words stand behind a trace, between names of nodes.
+  # TensorFlow's message follows a trace, between names of nodes.
   text = re.sub(r'\{\{.*?\}\}\s*|\s*\[Op:\w+\]', '', str(error))
   lines = [x.strip() for x in text.splitlines()]
   lines = [x for x in lines if x and not x.startswith(('[[', 'File '))]

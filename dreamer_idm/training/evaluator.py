@@ -1,4 +1,4 @@
-"""Evaluating during a training: when, in which environments."""
+"""Evaluation during training: when, and in which environments."""
 
 import contextlib
 
@@ -18,7 +18,7 @@ class Evaluator:
       obs_space: dict of gymnasium spaces, the training environments'.
       seed: int.
       evaluated: int, agent step of the last evaluation; None before any.
-      note: function of str, told of failures.
+      note: function of str, called with each message.
     """
     self._config, self.evaluated = config, evaluated
     # Without evaluations there is no second environment: a robot is but one.

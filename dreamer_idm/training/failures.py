@@ -1,4 +1,4 @@
-"""What is said of an error of somebody's environment."""
+"""Describes errors that a user's environment raises."""
 
 import os
 import pathlib
@@ -9,7 +9,7 @@ import gymnasium
 from ..envs import workers
 from ..upstream import path as upstream_path
 
-# Where the frames between the training and somebody's environment are.
+# Where the frames between the training and a user's environment are.
 _WRAPPERS = tuple(str(x) + os.sep for x in (
     pathlib.Path(__file__).parents[1], upstream_path.directory(),
     pathlib.Path(gymnasium.__file__).parent))
@@ -39,19 +39,19 @@ def described(error):
 
 
 class Notes:
-  """Tells of failures, of each kind `once` a single time."""
+  """Reports failures; `once` reports each kind a single time."""
 
   def __init__(self, note):
-    """Tells them to a function of str."""
-    self._note, self._told = note, set()
+    """Reports to a function of str."""
+    self._note, self._reported = note, set()
 
   def __call__(self, text):
-    """Tells a line."""
+    """Reports a line."""
     self._note(text)
 
   def once(self, kind, text):
-    """Tells lines, unless something of this kind was told."""
-    if kind not in self._told:
-      self._told.add(kind)
+    """Reports lines, unless something of this kind was reported before."""
+    if kind not in self._reported:
+      self._reported.add(kind)
       for line in text.splitlines():
         self._note(line)

@@ -31,7 +31,7 @@ class Learner:
       act_space: dict with the gymnasium space of `action`.
       step: upstream's Counter of agent steps.
       gpus: sequence of the GPUs in use.
-      note: function of str, told once how long the updates take.
+      note: function of str, called once with how long the updates will take.
     """
     self._config, self._replay, self._step = config, replay, step
     self._gpus, self._note = gpus, note
@@ -40,7 +40,7 @@ class Learner:
     self.batches = replay.batches(self._batch, config.dataset.length)
     self.updates = 0
     self.to_pretrain = config.pretrain  # Updates of pretraining still to do.
-    # Whether the agent is one to save: not so within an update.
+    # Whether the agent can be saved: False during an update.
     self.sound = False
     self._timed: list | None = None  # Seconds of the first updates.
     self._forget_latent()

@@ -74,14 +74,14 @@ class Training:
           f'This run is complete at env step {self.env_step:,}; raise --steps '
           f'(agent steps) to continue. Its results are in {self.folder.path}.')
       return
-    with endings.told(self.folder.path, self.progress.note, (
-        lambda: endings.way_on(
+    with endings.reported(self.folder.path, self.progress.note, (
+        lambda: endings.how_to_resume(
             self._config, self.folder.path, int(self.step)))):
-      self._go_or_save()
+      self._train_or_save()
 
-  def _go_or_save(self):
+  def _train_or_save(self):
     try:
-      self._go()
+      self._train()
     except (KeyboardInterrupt, BrokenPipeError, TrainingError):
       if self.learner and self.learner.sound:
         with signals.ignored():
@@ -91,7 +91,7 @@ class Training:
           self.checkpoint()
       raise
 
-  def _go(self):
+  def _train(self):
     self._announce()
     new = self.folder.saved is None
     self.folder.write_spaces(self.collector.envs[0])
@@ -159,7 +159,7 @@ class Training:
         if saved is None else
         f'Resumed at env step {self.env_step:,} after {made.updates:,} '
         'updates.')
-    # Lest collections look at the million objects of TensorFlow's graphs.
+    # Garbage collection then skips the million objects of TensorFlow's graphs.
     gc.collect()
     gc.freeze()
     gc.collect()

@@ -1,4 +1,4 @@
-"""What a training says of itself: its settings, its needs, its length."""
+"""Messages of a training: its settings, its memory, its length."""
 
 import os
 import re
@@ -42,7 +42,7 @@ def beginning(config, envs):
       *_unlogged(config, {**envs.obs_space, **envs.act_space})]
   if config.steps <= config.prefill:
     lines.append(
-        'This run is no longer than its random steps: steps is '
+        'This run ends with its random steps: steps is '
         f'{int(config.steps):,}, prefill {config.prefill:,}. All that it '
         f'learns are {config.pretrain} updates of pretraining.')
   return lines

@@ -21,7 +21,7 @@ REDUCTIONS = {
 
 
 def rewind(logdir, env_step=None, size=None):
-  """Moves the metrics of steps that will be repeated out of the way.
+  """Removes the metrics of steps that will be repeated from metrics.jsonl.
 
   Nothing is deleted: they are appended to `metrics.jsonl.after_checkpoint`, and
   those of a run without a checkpoint are kept as `metrics.jsonl.earlier`. Of a
@@ -79,18 +79,18 @@ def _ends_a_line(path, size):
 
 
 class _Dispensable:
-  """Context that may fail without ending a training; it is told of once."""
+  """Context that may fail without ending training; reported once."""
 
   def __init__(self, note):
-    self._note, self._told = note, set()
+    self._note, self._reported = note, set()
 
   @contextlib.contextmanager
   def __call__(self, name):
     try:
       yield
     except Exception as error:
-      if name not in self._told:
-        self._told.add(name)
+      if name not in self._reported:
+        self._reported.add(name)
         words = ' '.join(str(error).split())[:200] or type(error).__name__
         self._note(
             f'{name} cannot be written ({words}); the training continues '
@@ -113,7 +113,7 @@ class RunLog:
       config: upstream's Config with our keys.
       logdir: pathlib.Path, existing.
       step: upstream's Counter of agent steps, where the run starts from.
-      note: function of str, told of what cannot be written.
+      note: function of str, called with what cannot be written.
     """
     self._config, self._logdir, self._step = config, logdir, step
     self._dispensable = _Dispensable(note)

@@ -53,7 +53,7 @@ class Progress:
 
     Args:
       step: int, env steps done, or None if the number has not changed.
-      doing: str, what is going on if it is not the training itself.
+      doing: str, what happens, if it is not training itself.
       **fields: name -> number, kept and shown until replaced.
     """
     self._fields.update(fields)

@@ -1,4 +1,4 @@
-"""Upstream's replay, with a seed and with a past that can be returned to."""
+"""Upstream's replay, with a seed and a state that can be restored."""
 
 import contextlib
 import functools

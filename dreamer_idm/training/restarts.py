@@ -1,8 +1,8 @@
 """Environments that fail are restarted; what they broke is dropped.
 
 Days of training meet a simulator that crashes, hangs or raises. The driver
-sees such an episode end; `broken` says that it is none, so that the training
-neither counts its last step nor keeps it. A mistake in somebody's own
+sees such an episode end; `broken` says that it is not a whole one, so that
+training neither counts its last step nor keeps it. A mistake in somebody's own
 environment is not restarted where it shows at once: at the first reset or step,
 and in a new run in the first episode.
 """
@@ -36,8 +36,8 @@ class Restarted:
       name: str, for messages.
       notes: failures.Notes.
       longest: int, agent steps; an episode that is as long ends the training.
-      patience: int, agent steps after which an episode is told of.
-      terminal: str, told when an episode ends in a terminal state, once.
+      patience: int, agent steps after which a long episode is reported.
+      terminal: str, reported once, when an episode ends in a terminal state.
       learned: bool, whether an agent would be lost; if not, what is raised in
         the first episode ends the training.
     """

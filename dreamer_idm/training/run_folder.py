@@ -23,8 +23,8 @@ class RunFolder:
     Args:
       config: upstream's Config with our keys.
       logdir: pathlib.Path, existing and locked.
-      note: function of str, told of damaged checkpoints and of what cannot be
-        written.
+      note: function of str, called with each message on damaged files and on
+        what cannot be written.
 
     Raises:
       UsageError: if no checkpoint can be read though there are some.
@@ -40,8 +40,8 @@ class RunFolder:
     known = saved and self._checkpoints.path('best')
     self.best = saved.get('best') if known else None
     self._best_step = saved.get('best_step') if saved else None
-    # Tells this training from another one in the same folder, to the same
-    # step; None if a version without it began this one.
+    # Distinguishes this training from another one in the same folder, to the
+    # same step; None if a version without ids began this one.
     self._id = saved.get('id') if saved else secrets.token_hex(8)
     env_step = int(self.step) * config.action_repeat if saved else None
     for line in metrics_log.rewind(
@@ -90,7 +90,7 @@ class RunFolder:
       self._checkpoints.restore()
     except (AssertionError, ValueError) as error:
       raise UsageError(
-          f'{self._checkpoints.path()} has not the networks of '
+          f'{self._checkpoints.path()} does not have the networks of '
           f'{self.path / "config.yaml"}: was one of them replaced? Restore '
           'it, or choose another folder with --logdir') from error
 

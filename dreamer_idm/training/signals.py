@@ -29,7 +29,7 @@ def listen():
   and a parent its children, while the first signal is about to save.
   """
   for signum in SIGNALS:
-    # Whoever started this with nohup wants no SIGHUP.
+    # A program that was started with nohup ignores SIGHUP.
     if signal.getsignal(signum) != signal.SIG_IGN or signum == signal.SIGINT:
       signal.signal(signum, _on_signal)
 

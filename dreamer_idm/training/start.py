@@ -1,4 +1,4 @@
-"""Starting a training: the folder, the machine, then the loop."""
+"""Starts training: the folder, the machine, then the loop."""
 
 from ..agent import registry
 from ..agent import tf_setup
@@ -31,7 +31,8 @@ def run(config):
     gpus = tf_setup.configure(
         config.precision, config.threads, config.jit, config.fast)
     registry.extensions(config)  # Mistakes show before anything is collected.
-    with endings.told(logdir, lambda line: None, lambda: 'Nothing was lost.'):
+    with endings.reported(
+        logdir, lambda line: None, lambda: 'Nothing was lost.'):
       training = loop.Training(config, logdir, gpus)
     try:
       training.run()

@@ -100,9 +100,9 @@ def test_trials_find_what_this_process_finds(tmp_path, monkeypatch):
     assert done.returncode == 0, done.stderr
 
 
-def test_last_words(tmp_path):
+def test_last_output(tmp_path):
   def words():
-    return trial_process.last_words(tmp_path)
+    return trial_process.last_output(tmp_path)
   assert words() == ('no output', [])
   log = tmp_path / trial_process.LOG
   log.write_text('== first attempt\nTraceback\n\nError: x\n\n')
@@ -130,15 +130,15 @@ KeyError: 'wrist'
 def test_the_end_of_a_traceback_is_found(tmp_path):
   log = tmp_path / trial_process.LOG
   log.write_text(TRACEBACK)
-  line, shown = trial_process.last_words(tmp_path)
+  line, shown = trial_process.last_output(tmp_path)
   assert line == "KeyError: 'wrist'"
   assert shown == TRACEBACK.splitlines()[-4:-1]
   log.write_text(f'{TRACEBACK}error: the environment failed\n')
-  line, shown = trial_process.last_words(tmp_path)
+  line, shown = trial_process.last_output(tmp_path)
   assert line == 'error: the environment failed'
   assert shown == TRACEBACK.splitlines()[-4:]
   # One that was survived long ago says nothing about the end.
   log.write_text(TRACEBACK + 'env step\n' * 50)
-  assert trial_process.last_words(tmp_path) == ('env step', [])
+  assert trial_process.last_output(tmp_path) == ('env step', [])
   log.write_text(f'{TRACEBACK}== second attempt\nerror: disk full\n')
-  assert trial_process.last_words(tmp_path) == ('error: disk full', [])
+  assert trial_process.last_output(tmp_path) == ('error: disk full', [])

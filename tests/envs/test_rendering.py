@@ -192,8 +192,8 @@ def test_tensorflows_global_symbols_crash_mesa(tmp_path):
   crash = run_script(
       tmp_path, 'import tensorflow\n' + RENDER, MUJOCO_GL=backend)
   assert crash.returncode < 0
-  mended = run_script(
+  repaired = run_script(
       tmp_path, 'import dreamer_idm\nimport tensorflow\n' + RENDER,
       MUJOCO_GL=backend)
-  assert mended.returncode == 0, mended.stderr
-  assert 'True' in mended.stdout
+  assert repaired.returncode == 0, repaired.stderr
+  assert 'True' in repaired.stdout

@@ -1,8 +1,8 @@
 """Each patch: what breaks without it, and that it works with it.
 
 Importing TensorFlow takes seconds, so that most of it is seen in three
-processes: one without any patch (`bare`), one that is mended step by step
-(`mended`) and a user's own program (`program`). Every line of their output is
+processes: one without any patch (`bare`), one that is patched step by step
+(`patched`) and a user's own program (`program`). Every line of their output is
 a JSON pair of a name and what was found.
 """
 
@@ -80,7 +80,7 @@ with gym_module.available():
 """
 
 # Every patch is missing once, while all that upstream needs up to there are in.
-MENDED = SCRIPT + """
+PATCHED = SCRIPT + """
 import pathlib
 from dreamer_idm.patches import adam
 from dreamer_idm.patches import gym_module
@@ -198,9 +198,9 @@ def bare(tmp_path_factory):
 
 
 @pytest.fixture(scope='module')
-def mended(tmp_path_factory):
+def patched(tmp_path_factory):
   process = run_script(
-      tmp_path_factory.mktemp('mended'), MENDED, TF_USE_LEGACY_KERAS='0',
+      tmp_path_factory.mktemp('patched'), PATCHED, TF_USE_LEGACY_KERAS='0',
       TF_CPP_MIN_LOG_LEVEL=None)
   return {**found(process), 'stderr': process.stderr}
 
@@ -234,16 +234,16 @@ def unpatched():
 
 
 @linux
-def test_dlopen_keeps_the_symbols_local(bare, mended):
+def test_dlopen_keeps_the_symbols_local(bare, patched):
   """The crash itself is in test_rendering.py."""
   assert bare['symbols'] is True
-  assert mended['symbols'] is False
+  assert patched['symbols'] is False
 
 
-def test_keras2_is_what_upstream_is_written_for(bare, mended):
+def test_keras2_is_what_upstream_is_written_for(bare, patched):
   assert bare['rnn cell'] is False
   assert "no attribute 'AbstractRNNCell'" in bare['common']
-  assert mended['rnn cell'] is True  # In spite of TF_USE_LEGACY_KERAS=0.
+  assert patched['rnn cell'] is True  # In spite of TF_USE_LEGACY_KERAS=0.
 
 
 def test_keras3_already_in_use_is_an_error_that_says_what_to_do(bare):
@@ -290,8 +290,8 @@ def test_startup_noise_is_shown_only_if_the_import_fails(tmp_path, fails):
     assert (silent.returncode, silent.stderr) == (0, 'later')
 
 
-def test_tensorflow_says_nothing(mended):
-  assert mended['stderr'] == ''
+def test_tensorflow_says_nothing(patched):
+  assert patched['stderr'] == ''
 
 
 def test_the_package_alone_is_light_and_its_hooks_are_installed_once(tmp_path):
@@ -317,29 +317,29 @@ except AttributeError as error:
 # Before upstream.
 
 
-def test_mixed_precision_has_its_old_name(mended):
-  missing = mended['without mixed_precision']
+def test_mixed_precision_has_its_old_name(patched):
+  missing = patched['without mixed_precision']
   assert missing.startswith(('ImportError', 'ModuleNotFoundError'))
   assert 'experimental' in missing
-  assert mended['with both'] == 'works'
+  assert patched['with both'] == 'works'
 
 
-def test_gym_is_gymnasium_while_upstream_is_imported(mended):
+def test_gym_is_gymnasium_while_upstream_is_imported(patched):
   if importlib.util.find_spec('gym'):
     pytest.skip('gym is installed here.')
-  assert mended['without gym_module'] == (
+  assert patched['without gym_module'] == (
       "ModuleNotFoundError: No module named 'gym'")
-  assert mended['with both'] == 'works'
-  assert mended['gym is'] == 'gymnasium'
-  assert mended['gym is left'] is False
+  assert patched['with both'] == 'works'
+  assert patched['gym is'] == 'gymnasium'
+  assert patched['gym is left'] is False
 
 
 @pytest.mark.parametrize('name', ['save', 'load'])
-def test_ruamel_yaml_saves_and_loads_configs(mended, name):
-  missing = mended[f'{name} without ruamel_yaml']
+def test_ruamel_yaml_saves_and_loads_configs(patched, name):
+  missing = patched[f'{name} without ruamel_yaml']
   assert missing.startswith(('AttributeError', 'SystemExit')), missing
-  assert mended['save'] == 'works'
-  assert mended['loaded'] == {'a': {'b': 1.5}, 'c': ['x']}
+  assert patched['save'] == 'works'
+  assert patched['loaded'] == {'a': {'b': 1.5}, 'c': ['x']}
 
 
 def test_ruamel_yaml_functions_do_as_the_old_ones():
@@ -356,21 +356,21 @@ def test_ruamel_yaml_functions_do_as_the_old_ones():
 # After upstream.
 
 
-def test_adam_is_one_operation(mended):
+def test_adam_is_one_operation(patched):
   """Without the patch upstream trains too, by many small operations."""
-  many, slow, _ = mended['update without adam']
-  few, fast, variables = mended['update']
+  many, slow, _ = patched['update without adam']
+  few, fast, variables = patched['update']
   assert 'ResourceApplyAdam' not in many
   assert few.count('ResourceApplyAdam') == 1
   assert len(few) < len(many)
   assert fast == pytest.approx(slow, rel=1e-5) == pytest.approx(1.9, rel=1e-3)
   assert variables == 3  # Two moments and the count of steps.
-  assert mended['others see'] == [False, True, True]
+  assert patched['others see'] == [False, True, True]
 
 
-def test_trunc_normal_is_described_by_what_it_inherits(mended):
-  warning, *before = mended['noise without trunc_normal']
-  silence, *after = mended['truncated normal']
+def test_trunc_normal_is_described_by_what_it_inherits(patched):
+  warning, *before = patched['noise without trunc_normal']
+  silence, *after = patched['truncated normal']
   assert 'TruncNormalDist' in warning and '_parameter_properties' in warning
   assert silence == ''
   assert after == before == [[2], 0.0]

@@ -15,17 +15,17 @@ def config():
   return config_lib.load(['--configs', 'cpu', '--steps', '1000'])
 
 
-def test_the_way_on_is_what_the_disk_has(tmp_path):
+def test_how_to_resume_is_what_the_disk_says(tmp_path):
   saved = checkpoints.Checkpoints(
       tmp_path / 'checkpoints', tf.train.Checkpoint(x=tf.Variable(1.0)), 3)
-  told = lambda step: endings.way_on(config(), tmp_path, step)
-  assert told(60) == (
+  said = lambda step: endings.how_to_resume(config(), tmp_path, step)
+  assert said(60) == (
       'Stopped at env step 240; the same command starts over, for nothing was '
       'learned yet.')
   saved.save(60, {'step': 60})
-  assert told(60).endswith('resumes from there.')
-  assert told(75).startswith('Stopped at env step 300;')
-  assert told(75).endswith('from the last checkpoint, at env step 240.')
+  assert said(60).endswith('resumes from there.')
+  assert said(75).startswith('Stopped at env step 300;')
+  assert said(75).endswith('from the last checkpoint, at env step 240.')
 
 
 @pytest.mark.parametrize('error, words', [
@@ -39,8 +39,8 @@ def test_the_way_on_is_what_the_disk_has(tmp_path):
         '{{function_node x}} file; No space left [Op:Save]')),
      'file; No space left'),
     (tf.errors.AbortedError(None, None, ''), 'AbortedError')])
-def test_last_words(error, words):
-  assert endings.last_words(error, 'run') == words
+def test_errors_are_described_in_one_line(error, words):
+  assert endings.described(error, 'run') == words
 
 
 @pytest.mark.parametrize('error, kind, words', [
@@ -49,10 +49,10 @@ def test_last_words(error, words):
     (TrainingError('it is bad'), TrainingError, 'it is bad. Do this.'),
     (OSError(errno.ENOSPC, 'full'), TrainingError, 'run: full. Do this.'),
     (KeyError('own'), KeyError, "'own'")])
-def test_errors_become_a_line_with_the_way_on(error, kind, words):
+def test_errors_become_a_line_that_says_how_to_resume(error, kind, words):
   notes = []
   with pytest.raises(kind) as found:
-    with endings.told('run', notes.append, lambda: 'Do this.'):
+    with endings.reported('run', notes.append, lambda: 'Do this.'):
       raise error
   assert str(found.value) == words
   assert notes == (['Do this.'] if type(error) is KeyboardInterrupt else [])

@@ -81,7 +81,7 @@ def test_what_raises_is_started_again(start, parallel):
 
 def test_a_process_that_exits_harms_its_own_episode_alone(start):
   collector, notes = start('exit:100', 'process', count=2)
-  # The first one begins a few steps earlier, lest both fail at once.
+  # The first one begins a few steps earlier, so that not both fail at once.
   collector.envs[0].reset()
   for _ in range(30):
     collector.envs[0].step({'action': np.zeros(1)})()

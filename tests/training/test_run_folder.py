@@ -169,5 +169,6 @@ def test_another_agent_is_one_line(opened):
   folder.save(STATE)
   again, agent, _ = opened()
   agent.bias = tf.Variable([0.0])
-  with pytest.raises(UsageError, match='has not the networks of .*config.yaml'):
+  with pytest.raises(
+      UsageError, match='does not have the networks of .*config.yaml'):
     again.restore()

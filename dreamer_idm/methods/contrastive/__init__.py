@@ -1,4 +1,4 @@
-"""Contrastive Dreamer: states learned by telling observations apart."""
+"""Contrastive Dreamer: states learned by distinguishing observations."""
 
 from ...agent.declaration import at_least
 from ...agent.declaration import Key
@@ -14,4 +14,7 @@ METHOD = Method(
     presets={'contrastive': Preset(
         'Dreamer that learns states by contrast instead of reconstruction.',
         {'decoder.cnn_keys': '$^', 'decoder.mlp_keys': '$^',
-         'grad_heads': ['reward']}, 13)})
+         'grad_heads': ['reward']}, 13)},
+    sizes={
+        'cpu': {'head.units': 128}, 'cpu_proprio': {'head.units': 64},
+        'debug': {'head.units': 16}})

@@ -1,4 +1,4 @@
-"""Contrastive Dreamer: states learned by telling observations apart.
+"""Contrastive Dreamer: states learned by distinguishing observations.
 
 Shapes: B batch, L chunk length, N = B * L, F = S + D feature size, E size of
 the embedding. Instead of a reconstruction, the world model's loss has InfoNCE
@@ -21,14 +21,14 @@ def extensions(config):
 
 
 def info_nce(feat, mean):
-  """How badly states are told apart by what observations say of them.
+  """Measures how badly observations distinguish their states from others.
 
   Args:
     feat: float32 [N, F], states.
     mean: float32 [N, F], means of q(s|o); row i is of state i's observation.
 
   Returns:
-    float32 scalar loss in nats, ln N where nothing is told apart, and float32
+    float32 scalar loss in nats, ln N where all are alike, and float32
     scalar in [0, 1], the fraction of states whose own observation is the
     likeliest.
   """

@@ -26,4 +26,6 @@ METHOD = Method(
     presets={'planet': Preset(
         'PlaNet: no actor and no critic, actions are planned in latent space.',
         {'expl_noise': 0.3, 'eval_noise': 0.0}, 11)},
+    sizes={'debug': {
+        'candidates': 50, 'iterations': 3, 'elites': 5, 'horizon': 5}},
     conflicts=conflicts)
