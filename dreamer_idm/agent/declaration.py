@@ -46,7 +46,15 @@ def above(low):
 
 
 def between(low, high):
-  """Makes the rule of a number in an interval, its ends included."""
+  """Makes the rule of a number in an interval.
+
+  Args:
+    low: number, the least value.
+    high: number, the largest value.
+
+  Returns:
+    Rule.
+  """
   return Rule(f'{low} to {high}', lambda x: low <= x <= high)
 
 

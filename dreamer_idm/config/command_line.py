@@ -41,7 +41,18 @@ def split(argv):
 
 
 def named_presets(flags, sources):
-  """Lists the presets of --configs, those of WITHOUT if there is none."""
+  """Lists the presets of --configs, those of WITHOUT if there are none.
+
+  Args:
+    flags: list of `split`.
+    sources: list of `sources.collect`.
+
+  Returns:
+    sequence of str, the presets in their order.
+
+  Raises:
+    UsageError: if there is no such preset.
+  """
   known = sources_lib.preset_names(sources)
   given = [values for name, values in flags if name == 'configs']
   if not given:
@@ -61,7 +72,20 @@ def named_presets(flags, sources):
 
 
 def with_flag(config, name, values, sources):
-  """Lays the values of a flag over a Config, by upstream's parser."""
+  """Lays the values of a flag over a Config, by upstream's parser.
+
+  Args:
+    config: upstream's Config.
+    name: str, a key or a regular expression that begins keys.
+    values: list of str.
+    sources: list of `sources.collect`.
+
+  Returns:
+    upstream's Config, changed.
+
+  Raises:
+    UsageError: if there is no such key, or it cannot have these values.
+  """
   if name in sources_lib.preset_names(sources) and name not in config:
     raise UsageError(f'{name} is a preset, not a key: use --configs {name}')
   for key in keys.find(config, name, '--'):

@@ -42,7 +42,12 @@ def find(config, name, where):
 
 
 def nearest(name, valid, prefix=''):
-  """Guesses which of `valid` was meant, by the name and by its last part.
+  """Guesses which name was meant, by the whole and by its last part.
+
+  Args:
+    name: str, dotted.
+    valid: iterable of str.
+    prefix: str, before each guess.
 
   Returns:
     str to put after a message, empty if nothing is near.
@@ -64,6 +69,13 @@ def fits(old, new):
 
   Upstream's Config.update takes tuple('reward') as a list of six and bool('no')
   as True.
+
+  Args:
+    old: scalar or tuple of scalars, of a Config.
+    new: scalar or list of scalars.
+
+  Returns:
+    bool.
   """
   if isinstance(old, tuple):
     return isinstance(new, list) and bool(new) and all(

@@ -67,7 +67,19 @@ def preset_names(sources):
 
 
 def with_preset(config, preset, where):
-  """Lays a preset, a dict that stands in `where`, over a Config."""
+  """Lays a preset over a Config.
+
+  Args:
+    config: upstream's Config.
+    preset: dict of keys or regular expressions to values, perhaps nested.
+    where: str, where it stands, for messages.
+
+  Returns:
+    upstream's Config, changed.
+
+  Raises:
+    UsageError: if a key or a value is invalid.
+  """
   known, values = config.flat, {}
   for name, value in flatten(preset, where).items():
     for key in keys.find(config, name, f'{where}: '):
@@ -104,7 +116,19 @@ def read(path):
 
 
 def flatten(mapping, where, section=''):
-  """Makes dotted keys; they may be patterns, and errors name the place."""
+  """Makes dotted keys of nested ones.
+
+  Args:
+    mapping: dict of YAML values; its keys may be patterns.
+    where: str, where it stands, for messages.
+    section: str, before each key.
+
+  Returns:
+    dict of dotted keys to scalars and lists.
+
+  Raises:
+    UsageError: if it is no dict, nested too deep, or lacks a value.
+  """
   if not isinstance(mapping, dict):
     raise UsageError(f'{where}: must be a mapping of keys')
   if section.count('.') > 9:  # An alias within its own anchor has no end.
@@ -121,7 +145,19 @@ def flatten(mapping, where, section=''):
 
 
 def converted(name, old, new):
-  """Brings a value of a YAML file to the type of the old value of a key."""
+  """Brings a value of a YAML file to the type of a key.
+
+  Args:
+    name: str, the key, for messages.
+    old: scalar or sequence, a value that the key has.
+    new: scalar or list.
+
+  Returns:
+    scalar or tuple.
+
+  Raises:
+    UsageError: if the value is of another kind.
+  """
   if isinstance(old, list):
     old = tuple(old)
   if not keys.fits(old, new):

@@ -52,7 +52,17 @@ def tasks():
 def make(task, action_repeat, render_size, camera, seed, images, shadows):
   """Builds an environment in upstream's interface.
 
-  Args are those of `environments.make_env`, without what wraps it.
+  Args:
+    task: str, `dmc_<domain>_<task>`.
+    action_repeat: int, environment steps per action.
+    render_size: pair of ints, height and width of the image.
+    camera: int, -1 for upstream's choice.
+    seed: int, for the task's initial states.
+    images: bool, whether to render.
+    shadows: bool, whether shadows and reflections are rendered.
+
+  Returns:
+    upstream's environment, with a `close` method.
 
   Raises:
     UsageError: if upstream cannot handle the task's observations.

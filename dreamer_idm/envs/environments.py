@@ -54,7 +54,15 @@ def renders(config):
 
 
 def reads_images(config, obs_space):
-  """Whether the agent's encoder takes images, of whatever name."""
+  """Says whether the agent's encoder takes images.
+
+  Args:
+    config: upstream's Config.
+    obs_space: dict of gymnasium spaces.
+
+  Returns:
+    bool.
+  """
   return any(
       len(v.shape) == 3 and reads(config.encoder, k, v)
       for k, v in obs_space.items())
@@ -129,7 +137,15 @@ def _advice(part, spaces):
 
 
 def attribute(env, name):
-  """Reads an attribute of an environment, which may live in a worker."""
+  """Reads an attribute of an environment.
+
+  Args:
+    env: environment of `make_envs`, perhaps in a worker.
+    name: str.
+
+  Returns:
+    its value.
+  """
   if isinstance(env, workers.Worker):
     return env.access(name)()
   return getattr(env, name)

@@ -90,7 +90,18 @@ def restored(image, space):
 
 
 def to_bytes(value, rounds=False):
-  """Whole numbers of any type as uint8; ValueError if they are not."""
+  """Converts whole numbers of any type.
+
+  Args:
+    value: array [...].
+    rounds: bool, whether fractions are rounded.
+
+  Returns:
+    uint8 [...].
+
+  Raises:
+    ValueError: if there are other numbers than 0 to 255.
+  """
   if value.dtype == np.uint8:
     return value
   whole = np.rint(value)

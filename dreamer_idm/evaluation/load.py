@@ -23,7 +23,12 @@ def set_up(config, threads, seed):
   """Sets TensorFlow up as a run's training did, and seeds everything.
 
   To be called before each use of a run: its precision and bodies are looked
-  up where a layer is called or traced. `threads` 0: one per core.
+  up where a layer is called or traced.
+
+  Args:
+    config: upstream's Config of the run.
+    threads: int, CPU threads, 0: one per core.
+    seed: int.
   """
   tf_setup.configure(config.precision, threads, config.jit, config.fast)
   tf_setup.seed(seed)

@@ -19,8 +19,13 @@ def label(condition):
 def video(agent, result, path):
   """Writes what the agent saw beside what its model reconstructs, as a GIF.
 
-  `result` is a rollout.Evaluation. Returns whether it was written, a bool: not
-  if the agent decodes no images.
+  Args:
+    agent: upstream's Agent or a subclass.
+    result: rollout.Evaluation.
+    path: pathlib.Path of the GIF.
+
+  Returns:
+    bool, False if the agent decodes no images, so that nothing was written.
   """
   decoder = agent.wm.heads['decoder']
   if not decoder.cnn_keys:
@@ -43,7 +48,9 @@ def pixels(decoded):
 def draw(results, path):
   """Draws returns by perturbation; against strength where there are several.
 
-  `results` is the dict in evaluation.json, `path` that of the PNG.
+  Args:
+    results: dict, that of evaluation.json.
+    path: pathlib.Path of the PNG.
   """
   clean, *others = results['conditions']
   kinds: dict = {}
@@ -111,7 +118,10 @@ def _statistics(conditions):
 def draw_figure1(rows, title, path):
   """Draws the paper's Figure 1: frames, and decodings with and without noise.
 
-  `rows` is a dict of label -> uint8 [frames, height, width, channels].
+  Args:
+    rows: dict of label -> uint8 [frames, height, width, channels].
+    title: str.
+    path: pathlib.Path of the PNG.
   """
   columns = len(next(iter(rows.values())))
   figure = Figure(
@@ -127,7 +137,12 @@ def draw_figure1(rows, title, path):
 
 
 def draw_drift(results, path):
-  """Draws the drift of decoders over sigma; `results` is that of drift.json."""
+  """Draws the drift of decoders over sigma.
+
+  Args:
+    results: dict, that of drift.json.
+    path: pathlib.Path of the PNG.
+  """
   figure = Figure((8, 3.4), layout='constrained')
   axes = figure.subplots(1, 2)
   for ax, key, text in zip(axes, ('kl', 'pixel_error'), (

@@ -31,7 +31,15 @@ def perturb(stoch, deter, sigma_s, sigma_h):
 
 
 def noisy(value, sigma):
-  """Adds Gaussian noise of std sigma, in float32, and casts back."""
+  """Adds Gaussian noise, in float32.
+
+  Args:
+    value: float tensor [...].
+    sigma: float, standard deviation.
+
+  Returns:
+    tensor [...] of the same dtype.
+  """
   full = tf.cast(value, tf.float32)
   full += sigma * tf.random.normal(tf.shape(full))
   return tf.cast(full, value.dtype)

@@ -124,10 +124,15 @@ def _correlation(ours, theirs):
 
 
 def baseline(runs, method):
-  """Finds the arm of the baseline, str, that a method is compared with.
+  """Finds the arm of the baseline that a method is compared with.
 
-  None if the method is one itself or no single arm has its settings: a baseline
-  that was run with several settings is as many arms.
+  Args:
+    runs: list of Run.
+    method: str.
+
+  Returns:
+    str, or None if the method is a baseline itself or no single arm has its
+    settings: a baseline that was run with several settings is as many arms.
   """
   ours = scores.select(runs, method=method)[0]
   arms = {
@@ -144,8 +149,15 @@ def compare(runs, method, condition, baseline=BASELINE):
   beforehand; runs that have not reached it are left out as long as each arm
   keeps two. Else all runs are compared at the last step that all have.
 
-  Returns a list of Comparison, one per task that has runs of both, and one
-  over all tasks if there are several.
+  Args:
+    runs: list of Run.
+    method: str.
+    condition: str, `clean` or `rotated`.
+    baseline: str, the other arm.
+
+  Returns:
+    list of Comparison, one per task that has runs of both, and one over all
+    tasks if there are several.
   """
   single: list = []
   for task in scores.tasks(runs):

@@ -23,7 +23,15 @@ COLUMNS = [
 
 
 def figure(runs, palette):
-  """Draws the diagnostics of the runs of a task: a Figure, or None of none."""
+  """Draws the diagnostics of a task.
+
+  Args:
+    runs: list of Run, those of the task.
+    palette: dict of method -> color.
+
+  Returns:
+    matplotlib's Figure, or None if nothing was logged.
+  """
   panels = [
       x for x in PANELS
       if any(scores.select(runs, key=key) for key, _, _ in x[-1])]

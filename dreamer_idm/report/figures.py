@@ -47,18 +47,21 @@ def colors(methods):
 
 
 def grid(rows, columns, width=9.0, height=2.7):
-  """Makes an empty figure, `width` inches wide and each row `height` high.
-
-  Returns (Figure, array of Axes [rows, columns]).
-  """
+  """An empty Figure, rows `height` inches high, and Axes [rows, columns]."""
   figure = Figure((width, height * rows + 0.4), layout='constrained')
   return figure, figure.subplots(rows, columns, squeeze=False)
 
 
 def panels(count, most, height=2.7):
-  """Makes a `grid` of `count` panels, up to `most` columns wide, the rest off.
+  """Makes an empty figure of several panels.
 
-  Returns (Figure, array of Axes [count], int number of columns).
+  Args:
+    count: int, how many.
+    most: int, most columns.
+    height: float, of a row, in inches.
+
+  Returns:
+    Figure, array of Axes [count], and int, the number of columns.
   """
   columns = min(most, count)
   figure, axes = grid(
@@ -69,7 +72,15 @@ def panels(count, most, height=2.7):
 
 
 def finish(figure, palette):
-  """Gives a figure one legend for all its panels."""
+  """Gives a figure one legend for all its panels.
+
+  Args:
+    figure: Figure.
+    palette: see above.
+
+  Returns:
+    Figure, the same.
+  """
   entries: dict = {}
   for axes in figure.axes:
     for handle, label in zip(*axes.get_legend_handles_labels()):
@@ -85,7 +96,16 @@ def finish(figure, palette):
 
 
 def save(figure, folder, name):
-  """Writes a figure as PNG and SVG; `name` has no suffix. Returns the SVG."""
+  """Writes a figure as PNG and SVG.
+
+  Args:
+    figure: Figure.
+    folder: pathlib.Path, existing.
+    name: str, of the files, without a suffix.
+
+  Returns:
+    bytes, the SVG.
+  """
   figure.draw_without_rendering()
   figure.set_layout_engine('none')  # It is laid out; not again for each file.
   figure.savefig(folder / f'{name}.png', dpi=150, metadata={'Software': None})
@@ -96,7 +116,12 @@ def save(figure, folder, name):
 
 
 def steps_axis(axes, label=True):
-  """Makes the horizontal axis one of environment steps, if it says so."""
+  """Makes the horizontal axis one of environment steps.
+
+  Args:
+    axes: Axes.
+    label: bool, whether the axis says so.
+  """
   axes.xaxis.set_major_locator(ticker.MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
   axes.xaxis.set_major_formatter(ticker.FuncFormatter(_thousands))
   if label:
@@ -109,8 +134,14 @@ def seed_curve(axes, runs, key, color, label, line='-', band=True):
   Where some runs have not reached a step, the line is thin and the mean is over
   the others.
 
-  The runs are of one task and method, `key` is the metric; the rest are
-  matplotlib's.
+  Args:
+    axes: Axes.
+    runs: list of Run, of one task and method.
+    key: str, the metric.
+    color: matplotlib's.
+    label: str in the legend, None: it has no entry.
+    line: matplotlib's line style.
+    band: bool, whether the standard deviation is drawn.
   """
   values = scores.curves(runs, key)
   if values.empty:
@@ -127,10 +158,14 @@ def seed_curve(axes, runs, key, color, label, line='-', band=True):
 
 
 def learning_curves(runs, palette):
-  """Draws returns over environment steps, a row per task: a Figure.
+  """Draws returns over environment steps, a row per task.
 
-  Mean over seeds, band: their standard deviation. At least one run has a clean
-  evaluation.
+  Args:
+    runs: list of Run, of which at least one has a clean evaluation.
+    palette: see above.
+
+  Returns:
+    Figure: mean over seeds, band: their standard deviation.
   """
   conditions = scores.conditions(runs)
   tasks = scores.tasks(scores.select(runs, key='eval_return'))
@@ -200,10 +235,15 @@ def _iqm_line(runs, condition):
 
 
 def profiles(shared, palette):
-  """Draws which fraction of all runs scores above each return: a Figure.
+  """Draws which fraction of all runs scores above each return (rliable).
 
-  rliable's performance profiles, of `shared` as of `aggregate`; scores at the
-  last step of each task that all its runs have.
+  Args:
+    shared: see `aggregate`; scored at the last step of each task that all its
+      runs have.
+    palette: see above.
+
+  Returns:
+    Figure.
   """
   figure, axes, _ = panels(len(shared), len(shared), 3.0)
   for ax, (condition, runs) in zip(axes, shared.items()):
@@ -227,10 +267,15 @@ def profiles(shared, palette):
 
 
 def ablation(runs, palette):
-  """Draws all methods on one axis, as the paper's Figure 5 does: a Figure.
+  """Draws all methods on one axis, as the paper's Figure 5 does.
 
-  A row per task, on the left the clean curves, on the right the scores at the
-  step that all runs of the task have.
+  Args:
+    runs: list of Run, each with a clean evaluation.
+    palette: see above.
+
+  Returns:
+    Figure, a row per task: on the left the clean curves, on the right the
+    scores at the step that all runs of the task have.
   """
   tasks = scores.tasks(runs)
   figure, axes = grid(len(tasks), 2)
@@ -262,8 +307,11 @@ def ablation(runs, palette):
 def bars(axes, groups, looks):
   """Draws bars: means of runs, their standard deviations, the runs as dots.
 
-  `groups` has for each place on the axis its bars, for each bar the scores of
-  its runs; `looks` has (color, bool whether it is hatched) for each bar.
+  Args:
+    axes: Axes.
+    groups: list, for each place on the axis, of lists, for each bar, of the
+      scores of its runs.
+    looks: the same of (color, bool, whether it is hatched).
   """
   for place, (group, look) in enumerate(zip(groups, looks)):
     width = 0.8 / len(group)

@@ -6,6 +6,10 @@ import pathlib
 from ..config import sources
 from . import run_settings
 
+# Entries have `method`, `task` (without a domain's prefix), `steps` (environment
+# steps), `condition`, `mean` and `std` over seeds (std may be None), `seeds`
+# and `table` (int or None), `source`, `about` (how it differs from the papers'
+# tables) and `input` (`pixels`, the default, or `vectors`).
 FILE = pathlib.Path(__file__).parent / 'published.yaml'
 # Dreamer's own, as the preset `dmc` has them.
 USUAL = {'render_size': (64, 64), 'eval_eps': 10, 'action_repeat': 2}
@@ -14,15 +18,7 @@ PAPER_STEPS = (100_000, 500_000)  # The columns of the paper's tables.
 
 @functools.cache
 def load():
-  """Reads the published scores.
-
-  Returns:
-    tuple of dicts with `method`, `task` (without a domain's prefix), `steps`
-    (environment steps), `condition` (`clean` or `rotated`), `mean` and `std`
-    over seeds (std may be None), `seeds` (int or None), `source` (with how
-    it differs from the papers' tables in brackets), `table` (int or None) and
-    `input` (`pixels` or `vectors`).
-  """
+  """The entries of FILE, a tuple of dicts; `source` includes `about`."""
   found = sources.parse(FILE)
   for x in found:
     about = x.pop('about', '')
@@ -34,9 +30,15 @@ def load():
 def scores(task, condition, step):
   """Finds the published scores of one row of the paper's tables.
 
-  Returns a dict of (source, method) -> entry of `load`; those within 6% of the
-  step count, because some sources have 105,000 steps where others have 100,000.
-  Of several of one source and method, the nearest.
+  Args:
+    task: str.
+    condition: str, `clean` or `rotated`.
+    step: int, environment steps.
+
+  Returns:
+    dict of (source, method) -> entry of `load`; those within 6% of the step
+    count, because some sources have 105,000 steps where others have 100,000.
+    Of several of one source and method, the nearest.
   """
   near = [
       x for x in load() if x['task'] == task.removeprefix('dmc_')

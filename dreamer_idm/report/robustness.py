@@ -41,10 +41,17 @@ def checkpoints(runs):
 
 
 def figure(runs, palette):
-  """Draws the robustness of a task's runs: a Figure, None if not evaluated.
+  """Draws the robustness of a task's runs.
 
   Curves for kinds with several strengths, with the clean return as a dashed
   line, and bars for the others and for clean.
+
+  Args:
+    runs: list of Run, those of the task.
+    palette: dict of method -> color.
+
+  Returns:
+    matplotlib's Figure, or None if no run was evaluated.
   """
   found = table(runs)
   if found.empty:

@@ -82,10 +82,14 @@ def sentences(runs):
 
 
 def notes(differences, names):
-  """Says in what the arms of a task, called `names`, should not differ.
+  """Says in what the arms of a task differ that should not.
 
-  Returns a list of str, at most one on scores of different kinds and one on
-  the rest.
+  Args:
+    differences: list of Difference.
+    names: str, what the arms are called.
+
+  Returns:
+    list of str, at most one on scores of different kinds and one on the rest.
   """
   scoring = [x.key for x in differences if x.key in SCORING]
   rest = [x.key for x in differences if x.between and x.key not in SCORING]
@@ -120,15 +124,28 @@ def _defaults():
 
 
 def value(run, key):
-  """Reads a setting of a Run: what its config says, else the default.
+  """Reads a setting: what a run's config says, else the default.
 
-  None if there is no such setting, of the dotted name `key`.
+  Args:
+    run: Run.
+    key: str, dotted.
+
+  Returns:
+    scalar or tuple, None if there is no such setting.
   """
   return run.config.get(key, _defaults().get(key))
 
 
 def same_value(first, second):
-  """Whether two values from configs are the same, as 1 and 1.0 are."""
+  """Compares two values from configs.
+
+  Args:
+    first: scalar or tuple.
+    second: scalar or tuple.
+
+  Returns:
+    bool, True if they are the same, as 1 and 1.0 are.
+  """
   return _comparable(first) == _comparable(second)
 
 

@@ -34,7 +34,17 @@ def tasks(runs):
 
 
 def select(runs, task=None, method=None, key=None):
-  """Picks the runs of a task, of a method, with any value of a metric."""
+  """Picks runs.
+
+  Args:
+    runs: list of Run.
+    task: str, the only task; None: any.
+    method: str, the only method; None: any.
+    key: str, a metric that the runs must have; None: none.
+
+  Returns:
+    list of Run.
+  """
   return [
       x for x in runs
       if task in (None, x.task) and method in (None, x.method)
@@ -51,6 +61,13 @@ def shared(runs, condition):
 
   Of those that were evaluated under the condition: the tasks that every method
   has, and of each method the seeds that it has in all of these.
+
+  Args:
+    runs: list of Run.
+    condition: str.
+
+  Returns:
+    list of Run.
   """
   here = select(runs, key=CONDITIONS[condition])
   names = methods(here)
@@ -67,8 +84,14 @@ def shared(runs, condition):
 def score_at(run, condition, step):
   """Reads a run's score at a step: that of the last evaluation until then.
 
-  Returns (float, int), the return and the step of that evaluation, or None if
-  the run has not reached it or was not evaluated until then.
+  Args:
+    run: Run.
+    condition: str.
+    step: int.
+
+  Returns:
+    (float, int), the return and the step of that evaluation, or None if the
+    run has not reached the step or was not evaluated until then.
   """
   steps, values = run.series(CONDITIONS[condition])
   index = np.searchsorted(steps, step, 'right') - 1
@@ -78,15 +101,28 @@ def score_at(run, condition, step):
 
 
 def scores_at(runs, condition, step):
-  """Lists what `score_at` finds for the runs that have reached the step."""
+  """Reads the scores of runs at a step.
+
+  Args:
+    runs: list of Run.
+    condition: str.
+    step: int.
+
+  Returns:
+    list of what `score_at` finds, for the runs that have reached the step.
+  """
   return [y for x in runs if (y := score_at(x, condition, step))]
 
 
 def common_step(runs, condition):
-  """Finds the last step, int, at which all runs were evaluated.
+  """Finds the last step at which all runs were evaluated.
 
-  If there is none, the last evaluation of the run that is furthest behind.
-  Each of the runs has an evaluation, and there is at least one.
+  Args:
+    runs: list of Run, not empty; each has an evaluation.
+    condition: str.
+
+  Returns:
+    int; if there is none, the last evaluation of the run furthest behind.
   """
   steps = [x.series(CONDITIONS[condition])[0] for x in runs]
   common = functools.reduce(np.intersect1d, steps)
@@ -94,11 +130,16 @@ def common_step(runs, condition):
 
 
 def curves(runs, key):
-  """Puts the runs' values of a metric on one axis of steps: a DataFrame.
+  """Puts the runs' values of a metric on one axis of steps.
 
-  A row for each step at which any run has a value and a column for each run
-  that has any: its latest value, and NaN before its first and behind its last
-  one. Nothing is smoothed.
+  Args:
+    runs: list of Run.
+    key: str, the metric.
+
+  Returns:
+    pandas.DataFrame, a row for each step at which any run has a value and a
+    column for each run that has any: its latest value, and NaN before its first
+    and behind its last one. Nothing is smoothed.
   """
   columns = [x.series(key) for x in select(runs, key=key)]
   found = pd.DataFrame({
@@ -107,10 +148,15 @@ def curves(runs, key):
 
 
 def table(runs, condition):
-  """Builds the paper's Table 1 (rotated) or 2 (clean), a list of Row.
+  """Builds the paper's Table 1 (rotated) or 2 (clean).
 
-  For each task 100K and 500K steps where published or reached, the runs'
-  budget, and the step that all of them have.
+  Args:
+    runs: list of Run.
+    condition: str.
+
+  Returns:
+    list of Row: for each task 100K and 500K steps where published or reached,
+    the runs' budget, and the step that all of them have.
   """
   rows = []
   for task in tasks(runs):

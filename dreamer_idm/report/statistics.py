@@ -56,9 +56,13 @@ def difference(ours, theirs):
 def interval(ours, theirs):
   """Computes the 95% interval of the difference of means.
 
-  float [...], float [...]: Welch's interval; over several tasks the
-  Welch-Satterthwaite interval of the mean of their differences. At least two
-  runs in each task of either arm.
+  Args:
+    ours: scores of an arm, at least two runs in each task.
+    theirs: those of the other arm, the same tasks.
+
+  Returns:
+    float [...] and float [...], the ends of Welch's interval; over several
+    tasks, of the Welch-Satterthwaite interval of the mean of the differences.
   """
   middle, error, df = difference(ours, theirs)
   half = scipy.stats.t.ppf(0.975, df) * error
@@ -69,7 +73,14 @@ def smallest_shown(error, df):
   """Computes the smallest difference that a comparison could have shown.
 
   Were it the true difference, the 95% interval would exclude 0 with a
-  probability of 80%. From the standard error and its degrees of freedom.
+  probability of 80%.
+
+  Args:
+    error: float, the standard error of the difference.
+    df: float, its degrees of freedom.
+
+  Returns:
+    float.
   """
   # The standard error that is estimated, as a multiple of the true one.
   spread = np.sqrt(scipy.stats.chi2.ppf(np.linspace(5e-4, 1 - 5e-4, 1000), df)
@@ -89,10 +100,14 @@ def permutation_p(ours, theirs):
   If the arms are alike, each run could as well be one of the other arm; runs
   change arms within their task.
 
-  Returns the two-sided p: the fraction of permutations whose difference (mean
-  over tasks) is as far from 0 as that found, or further. Exact up to 20,000
-  permutations, else of that many random ones. At least two runs in each task
-  of either arm.
+  Args:
+    ours: scores of an arm, at least two runs in each task.
+    theirs: those of the other arm, the same tasks.
+
+  Returns:
+    float, the two-sided p: the fraction of permutations whose difference (mean
+    over tasks) is as far from 0 as that found, or further. Exact up to 20,000
+    permutations, else of that many random ones.
   """
   nulls = [
       scipy.stats.permutation_test(
@@ -114,8 +129,13 @@ def permutation_p(ours, theirs):
 def permutations(ours, theirs):
   """Counts the ways to give the runs of each task to the arms.
 
-  1 over it is the smallest p that a permutation test can give, 2 over it if
-  both arms have the same number of runs.
+  Args:
+    ours: scores of an arm.
+    theirs: those of the other arm, the same tasks.
+
+  Returns:
+    int; 1 over it is the smallest p that a permutation test can give, 2 over it
+    if both arms have the same number of runs.
   """
   return math.prod(
       math.comb(len(x) + len(y), len(x)) for x, y in zip(ours, theirs))
@@ -133,8 +153,13 @@ def iqm(groups):
 def probability_of_improvement(ours, theirs):
   """Computes how often a run of ours beats a run of theirs.
 
-  float [...] in [0, 1]: P(X > Y) over all pairs of runs of a task, where a tie
-  counts one half, averaged over the tasks.
+  Args:
+    ours: scores of an arm.
+    theirs: those of the other arm, the same tasks.
+
+  Returns:
+    float [...] in [0, 1]: P(X > Y) over all pairs of runs of a task, where a
+    tie counts one half, averaged over the tasks.
   """
   fractions = []
   for x, y in zip(ours, theirs):
@@ -144,7 +169,15 @@ def probability_of_improvement(ours, theirs):
 
 
 def performance_profile(groups, levels):
-  """Computes which fraction of all runs scores above each of levels [n]."""
+  """Computes which fraction of all runs scores above each level.
+
+  Args:
+    groups: scores, float [runs].
+    levels: float [n].
+
+  Returns:
+    float [n].
+  """
   values = np.concatenate(groups)
   return (values > np.asarray(levels)[:, None]).mean(-1)
 

@@ -92,7 +92,7 @@ def quarantine(path, suffix):
 
   Args:
     path: pathlib.Path of a file or folder.
-    suffix: str, behind its name, with a number if that is taken.
+    suffix: str, see `free_name`.
 
   Returns:
     pathlib.Path, the new name.
@@ -103,7 +103,15 @@ def quarantine(path, suffix):
 
 
 def free_name(path, suffix):
-  """Finds a name beside a file or folder that nothing has, as `quarantine`."""
+  """Finds a name beside a file or folder that nothing has.
+
+  Args:
+    path: pathlib.Path.
+    suffix: str, behind its name, with a number if that is taken.
+
+  Returns:
+    pathlib.Path.
+  """
   new, number = path.with_name(f'{path.name}.{suffix}'), 1
   while new.exists() or new.is_symlink():
     number += 1

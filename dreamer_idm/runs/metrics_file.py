@@ -22,10 +22,15 @@ def read(logdir, keys=(), name='metrics.jsonl'):
 
 
 def scan(logdir, keys=(), name='metrics.jsonl'):
-  """Reads a run's metrics as `read`, and counts the lines that are damaged.
+  """Reads a run's metrics, and counts the lines that are damaged.
+
+  Args:
+    logdir: pathlib.Path of the run.
+    keys: see `read`.
+    name: str, the file's.
 
   Returns:
-    list of dicts; int, how many lines are damaged: not a last one without its
+    list of dicts, see `read`; int, how many lines are damaged: not a last one without its
     end, which is being written or whose writer was killed; and int, all lines.
   """
   rows: list = []
@@ -54,7 +59,11 @@ def scan(logdir, keys=(), name='metrics.jsonl'):
 
 
 def series(rows, key):
-  """Picks the metric `key` out of a run's rows, see `read`.
+  """Picks a metric out of a run's rows.
+
+  Args:
+    rows: list of dicts of `read`.
+    key: str, the metric.
 
   Returns:
     float arrays [n], env steps and values; of two rows at the same step, the

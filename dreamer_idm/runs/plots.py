@@ -1,6 +1,5 @@
 """Pictures of one run: learning curve, reconstructions, the policy's video."""
 
-
 import matplotlib
 import numpy as np
 from PIL import Image
@@ -65,7 +64,9 @@ def learning_curve(runs, path, title):
 def from_zero(axes, values):
   """Lets an axis begin at zero, if no drawn value is negative.
 
-  Bands and bars of spread do not count.
+  Args:
+    axes: matplotlib's Axes.
+    values: float [...], what is drawn, without bands and bars of spread.
   """
   if np.size(values) and np.nanmin(values) >= 0:
     axes.set_ylim(bottom=0)
@@ -98,7 +99,15 @@ def reconstruction(video, path, size, sequences=2, every=5, scale=2):
 
 
 def picked(length, most=MOST_FRAMES):
-  """Picks frames of a video evenly; int array [min(length, most)]."""
+  """Picks frames of a video evenly.
+
+  Args:
+    length: int, of the video.
+    most: int, frames at most.
+
+  Returns:
+    int array [min(length, most)], indices.
+  """
   return np.linspace(0, length - 1, min(length, most)).round().astype(int)
 
 

@@ -74,9 +74,15 @@ def read(logdir):
 
 
 def latest(logdir, key, begun):
-  """Reads what a setting, `key`, was at a run's latest start.
+  """Reads what a setting was at a run's latest start.
 
-  `begun` is its value in config.yaml, which the run began with.
+  Args:
+    logdir: pathlib.Path of the run.
+    key: str, dotted.
+    begun: the value in config.yaml, which the run began with.
+
+  Returns:
+    scalar or list, the value.
   """
   return changed(read(logdir)[-1:]).get(key, [begun])[-1]
 

@@ -196,7 +196,12 @@ class RunLog:
           self._logger.scalar(f'{name}_{mode}_{key}', np.mean(values))
 
   def evaluation(self, name, result):
-    """Notes a rollout.Evaluation, `eval` or `eval_rotated`, for `write`."""
+    """Notes an evaluation for `write`.
+
+    Args:
+      name: str, `eval` or `eval_rotated`.
+      result: rollout.Evaluation.
+    """
     episode = result.episode
     self._logger.scalar(f'{name}_return', result.returns.mean())
     if len(result.returns) > 1:  # JSON has no NaN.

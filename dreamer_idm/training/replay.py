@@ -187,6 +187,11 @@ def plain_random_state(random):
 
 
 def set_random_state(random, state):
-  """Puts a generator back into a state of `plain_random_state`."""
+  """Puts a generator back into an earlier state.
+
+  Args:
+    random: RandomState, or np.random.
+    state: plain data of `plain_random_state`.
+  """
   name, keys, *rest = state
   random.set_state((name, np.array(keys, np.uint32), *rest))

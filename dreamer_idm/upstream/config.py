@@ -29,6 +29,9 @@ def takes_images(config, coder):
   Args:
     config: upstream's Config.
     coder: upstream's Config, the section `encoder` or `decoder`.
+
+  Returns:
+    bool.
   """
   if config.task.startswith('gym_'):
     return coder.cnn_keys not in NOTHING
@@ -39,5 +42,12 @@ def matches_nothing(config, coder):
   """Whether an encoder or decoder is switched off by its patterns.
 
   The names of vector observations are the task's own as well.
+
+  Args:
+    config: upstream's Config.
+    coder: upstream's Config, the section `encoder` or `decoder`.
+
+  Returns:
+    bool.
   """
   return not takes_images(config, coder) and coder.mlp_keys in NOTHING
