@@ -6,10 +6,10 @@ import pathlib
 from ..config import sources
 from . import run_settings
 
-# Entries have `method`, `task` (without a domain's prefix), `steps` (environment
-# steps), `condition`, `mean` and `std` over seeds (std may be None), `seeds`
-# and `table` (int or None), `source`, `about` (how it differs from the papers'
-# tables) and `input` (`pixels`, the default, or `vectors`).
+# Entries have `method`, `task` (without a domain's prefix), `steps` of the
+# environment, `condition`, `mean` and `std` over seeds (std may be None),
+# `seeds` and `table` (int or None), `source`, `about` (how it differs from the
+# papers' tables) and `input` (`pixels`, the default, or `vectors`).
 FILE = pathlib.Path(__file__).parent / 'published.yaml'
 # Dreamer's own, as the preset `dmc` has them.
 USUAL = {'render_size': (64, 64), 'eval_eps': 10, 'action_repeat': 2}

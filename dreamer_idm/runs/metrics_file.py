@@ -30,8 +30,9 @@ def scan(logdir, keys=(), name='metrics.jsonl'):
     name: str, the file's.
 
   Returns:
-    list of dicts, see `read`; int, how many lines are damaged: not a last one without its
-    end, which is being written or whose writer was killed; and int, all lines.
+    list of dicts, see `read`; int, how many lines are damaged: not a last one
+    without its end, which is being written or whose writer was killed; and int,
+    all lines.
   """
   rows: list = []
   damaged = lines = 0
