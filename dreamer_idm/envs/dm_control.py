@@ -49,17 +49,13 @@ def tasks():
   return listing.stdout.split()
 
 
-def make(task, action_repeat, render_size, camera, seed, images, shadows):
+def make(config, seed, images):
   """Builds an environment in upstream's interface.
 
   Args:
-    task: str, `dmc_<domain>_<task>`.
-    action_repeat: int, environment steps per action.
-    render_size: pair of ints, height and width of the image.
-    camera: int, -1 for upstream's choice.
+    config: upstream's Config.
     seed: int, for the task's initial states.
     images: bool, whether to render.
-    shadows: bool, whether shadows and reflections are rendered.
 
   Returns:
     upstream's environment, with a `close` method.
@@ -69,13 +65,14 @@ def make(task, action_repeat, render_size, camera, seed, images, shadows):
   """
   with _quiet(), mujoco_gl.kept():
     dmc = DMControl(
-        task.split('_', 1)[1], action_repeat, tuple(render_size), camera)
+        config.task.split('_', 1)[1], config.action_repeat,
+        tuple(config.render_size), config.dmc_camera)
   try:
-    dmc.prepare(task, images)
+    dmc.prepare(config.task, images)
   except NotImplementedError as error:
     raise UsageError(
-        f"Task '{task}' is not supported by dreamerv2: it has observations of "
-        f'dtype {error}.') from None
+        f"Task '{config.task}' is not supported by dreamerv2: it has "
+        f'observations of dtype {error}.') from None
   inner = dmc._env  # Upstream seeds nothing, and offers no way to.
   composer = hasattr(inner, 'random_state')
   if not images:
@@ -84,8 +81,8 @@ def make(task, action_repeat, render_size, camera, seed, images, shadows):
     # A proxy, for a cycle would leave the rendering context to the garbage
     # collector, which may run in another thread than the context's.
     inner.physics.render = functools.partial(
-        _render, weakref.proxy(inner.physics), {}, None if shadows else {
-            'shadow': False, 'reflection': False})
+        _render, weakref.proxy(inner.physics), {},
+        None if config.shadows else {'shadow': False, 'reflection': False})
   (inner.random_state if composer else inner.task.random).seed(seed)
   env = upstream_envs.NormalizeAction(dmc)
   env.close = lambda: inner.physics.free()

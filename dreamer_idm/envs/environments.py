@@ -151,23 +151,13 @@ def attribute(env, name):
   return getattr(env, name)
 
 
-def make_env(
-    task, action_repeat, render_size, camera, time_limit, seed, perturb=None,
-    images=True, shadows=True, logged=()):
+def make_env(config, seed, perturb=None):
   """Builds one environment in this process.
 
   Args:
-    task: str, see `check_task`.
-    action_repeat: int, environment steps per action.
-    render_size: pair of ints, height and width of the image.
-    camera: int, -1 for upstream's choice; dm_control's tasks alone.
-    time_limit: int, agent steps per episode at most; 0 for the task's limit.
+    config: upstream's Config.
     seed: int, for the task's initial states and the perturbation.
     perturb: None or dict, arguments of `perturbations.Perturbed`.
-    images: bool, whether to render.
-    shadows: bool, whether the tasks of dm_control's suite render shadows and
-      reflections: two thirds of the time without a GPU.
-    logged: see `gymnasium_env.GymnasiumEnv`.
 
   Returns:
     upstream's wrapped environment, with a `close` method.
@@ -175,13 +165,9 @@ def make_env(
   Raises:
     UsageError: if the task's observations or actions cannot be used.
   """
-  if task.startswith('gym_'):
-    env = gymnasium_env.make(
-        task[len('gym_'):], action_repeat, render_size, seed, images, logged)
-  else:
-    env = dm_control.make(
-        task, action_repeat, render_size, camera, seed, images, shadows)
-  env = upstream_envs.TimeLimit(env, time_limit)
+  family = gymnasium_env if config.task.startswith('gym_') else dm_control
+  env = upstream_envs.TimeLimit(
+      family.make(config, seed, renders(config)), config.time_limit)
   if perturb is not None:
     env = perturbations.Perturbed(env, **perturb, seed=[seed, 1])
   return env
@@ -217,18 +203,14 @@ def make_envs(config, mode, count, seed, perturb=None):
       raise ValueError('Training must not see perturbed observations.')
     perturb = perturbations.check(**perturb)
   check_task(config.task)
-  images = renders(config)
-  rendering.choose_backend(required=images)
+  rendering.choose_backend(required=renders(config))
   safe = rendering.in_process_is_safe()
   parallel = config.envs_parallel if safe else 'process'
   sequence = np.random.SeedSequence([abs(int(seed)), *mode.encode()])
   envs = []
   try:
     for number in sequence.generate_state(count):
-      make = functools.partial(
-          make_env, config.task, config.action_repeat, config.render_size,
-          config.dmc_camera, config.time_limit, int(number), perturb, images,
-          config.shadows, _logged(config))
+      make = functools.partial(make_env, config, int(number), perturb)
       envs.append(
           make() if parallel == 'none' else workers.Worker(make, parallel))
   except BaseException:
@@ -236,14 +218,3 @@ def make_envs(config, mode, count, seed, perturb=None):
       env.close()
     raise
   return envs
-
-
-def _logged(config):
-  # The names that --log_keys_* give in full, such as log_is_success or
-  # ^log_a$|^log_b$. An info may have a number at some steps only, so that a
-  # pattern cannot tell at the first one what the episode will have.
-  patterns = '|'.join(
-      getattr(config, f'log_keys_{x}') for x in ('sum', 'mean', 'max'))
-  names = [x.strip('^$') for x in patterns.split('|')]
-  return tuple(dict.fromkeys(
-      x for x in names if re.fullmatch(r'log_\w+', x)))

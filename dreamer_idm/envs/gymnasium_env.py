@@ -199,22 +199,20 @@ def check(name):
   _make(name).close()
 
 
-def make(name, action_repeat, render_size, seed, rendered, logged=()):
+def make(config, seed, images):
   """Builds an environment in upstream's interface, which acts in [-1, 1].
 
   Args:
-    name: str, Gymnasium's id.
-    action_repeat: int >= 1.
-    render_size: pair of ints, height and width to which images are resized.
+    config: upstream's Config.
     seed: int.
-    rendered: bool, whether `image` is rendered if the observations have none.
-    logged: see `GymnasiumEnv`.
+    images: bool, whether `image` is rendered if the observations have none.
 
   Raises:
     UsageError: if it does not exist, or its spaces cannot be used.
   """
+  name = config.task[len('gym_'):]
   env = _make(name)
-  rendered = rendered and not observations.has_image(env.observation_space)
+  rendered = images and not observations.has_image(env.observation_space)
   if rendered:
     modes = env.metadata.get('render_modes') or []
     env.close()
@@ -226,7 +224,19 @@ def make(name, action_repeat, render_size, seed, rendered, logged=()):
     env = _make(name, render_mode='rgb_array')
   env.action_space.seed(seed)
   return upstream_envs.NormalizeAction(GymnasiumEnv(
-      env, f'gym_{name}', action_repeat, render_size, seed, rendered, logged))
+      env, config.task, config.action_repeat, config.render_size, seed,
+      rendered, _logged(config)))
+
+
+def _logged(config):
+  # The names that --log_keys_* give in full, such as log_is_success or
+  # ^log_a$|^log_b$. An info may have a number at some steps only, so that a
+  # pattern cannot tell at the first one what the episode will have.
+  patterns = '|'.join(
+      getattr(config, f'log_keys_{x}') for x in ('sum', 'mean', 'max'))
+  names = [x.strip('^$') for x in patterns.split('|')]
+  return tuple(dict.fromkeys(
+      x for x in names if re.fullmatch(r'log_\w+', x)))
 
 
 def _make(name, **kwargs):

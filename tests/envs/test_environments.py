@@ -351,11 +351,11 @@ for task in ['cheetah_run', 'locom_rodent_escape_bowl', 'manip_reach_site']:
 
 def test_mujoco_gl_stays_the_users(tmp_path):
   """The one upstream sets is in the way even where it does not exist."""
-  done = run_script(tmp_path, """
+  done = run_script(tmp_path, SCRIPT + """
 import os
 from dreamer_idm.envs import environments
 from dreamer_idm.upstream import envs as upstream_envs
-environments.make_env('dmc_walker_walk', 2, (32, 32), -1, 0, 0)
+environments.make_env(config(), 0)
 from dm_control import _render
 print(os.environ['MUJOCO_GL'], _render.BACKEND)
 upstream_envs.DMC('walker_walk')

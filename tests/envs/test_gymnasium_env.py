@@ -1,4 +1,5 @@
 import sys
+import types
 
 import gymnasium
 import numpy as np
@@ -63,7 +64,9 @@ gymnasium.register('Limited-v0', Counting, max_episode_steps=3)
 
 
 def make(name, repeat=1, seed=0, images=False):
-  return gymnasium_env.make(name, repeat, (32, 32), seed, images)
+  return gymnasium_env.make(types.SimpleNamespace(
+      task=f'gym_{name}', action_repeat=repeat, render_size=(32, 32),
+      log_keys_sum='^$', log_keys_mean='^$', log_keys_max='^$'), seed, images)
 
 
 def test_vectors_and_action_repeat():
@@ -336,7 +339,7 @@ def test_the_names_to_log_are_those_given_in_full(patterns, names):
   cfg = config_lib.load([
       y for x, pattern in zip(('sum', 'mean', 'max'), patterns)
       for y in (f'--log_keys_{x}', pattern)])
-  assert environments._logged(cfg) == names
+  assert gymnasium_env._logged(cfg) == names
 
 
 # What cannot be made.

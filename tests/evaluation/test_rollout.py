@@ -18,8 +18,9 @@ def agent(eager):
 @pytest.fixture(scope='module')
 def env():
   rendering.choose_backend()
-  env = environments.make_env(
-      'dmc_cartpole_balance', 2, (32, 32), -1, 5, seed=0)
+  env = environments.make_env(small_config(
+      '--task', 'dmc_cartpole_balance', '--action_repeat', '2',
+      '--time_limit', '5', '--replay.minlen', '5'), seed=0)
   yield env
   env.close()
 
