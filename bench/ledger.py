@@ -1,8 +1,8 @@
-"""An environment that keeps books of its episodes, and fails when it is told.
+"""An environment that records its episodes, and fails when it is asked to.
 
 Every observation says which step of which episode it is, and every finished
-episode is written to a file of its own books, so that one can tell whether
-all of them, and each only once, came to be in a replay.
+episode is written to a file of its own records, so that one can tell whether
+all of them, and each only once, are in a replay.
 
   LEDGER         file that finished episodes are appended to
   LEDGER_FAULT   `raise`, `exit`, `hang`, `kill` or `term` (the process gets

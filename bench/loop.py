@@ -25,7 +25,7 @@ class Clock:
     self.start()
 
   def start(self):
-    """Begins anew."""
+    """Starts again."""
     self.seconds = collections.Counter()
     self._began = self._since = time.perf_counter()
 

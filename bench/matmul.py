@@ -4,7 +4,7 @@
   python bench/matmul.py --threads 1 -- python run.py --configs cpu_proprio
 
 A shared machine gives a process now more and now less of a core. With a
-command behind `--` this runs it, measures the product every minute meanwhile,
+command behind `--` this runs it, measures the product every minute,
 and prints the run's time in seconds and as a multiple of the median product.
 The products are of 2048x2048 float32 matrices, 17.2 GFLOP, by NumPy.
 """
@@ -60,7 +60,7 @@ def here(repeats):
 
 
 def beside(command, threads, every=60):
-  """Runs a command and measures products meanwhile.
+  """Runs a command and measures products while it runs.
 
   Args:
     command: list of str.

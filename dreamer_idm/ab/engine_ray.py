@@ -26,7 +26,7 @@ def work(command, logdir, environ, memory, directory):
   It runs in `directory`, a str, if this machine has such a folder.
   """
   # ray.cancel interrupts the main thread. As a KeyboardInterrupt it could hit
-  # the moment in which the process runs and nobody knows it yet.
+  # the moment in which the process runs but is not yet known here.
   asked: list[int] = []
   before = signal.signal(
       signal.SIGINT, lambda signum, frame: asked.append(signal.SIGTERM))

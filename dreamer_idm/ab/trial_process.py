@@ -76,7 +76,7 @@ def _resident(process):
   """Adds up memory in GB, pages that processes share once for each."""
   total = 0
   for one in (process, *process.children(recursive=True)):
-    with contextlib.suppress(psutil.Error):  # It ended meanwhile.
+    with contextlib.suppress(psutil.Error):  # It has ended by now.
       total += one.memory_info().rss
   return total / GB
 

@@ -114,7 +114,7 @@ class Method:
   """A method's declaration.
 
   Attributes:
-    keys: dict of str to Key; they stand in the section of the method's name.
+    keys: dict of str to Key, in the section of the method's name.
     reads: names of other methods whose keys this one reads too.
     presets: dict of str to Preset.
     sizes: dict of the presets for small machines (`cpu`, `cpu_proprio`,

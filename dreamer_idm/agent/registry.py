@@ -2,7 +2,7 @@
 
 A method is a module with a constant METHOD, see `declaration`, and a function
 `extensions(config)` that returns a list of Extension, empty if all of the
-method's switches are off. In a package the function may stand in a submodule
+method's switches are off. In a package the function may be in a submodule
 `extensions`, so that what the method declares is read without TensorFlow. The
 key `agent` names a method: one of METHODS, or the full name of a module of your
 own.

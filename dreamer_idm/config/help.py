@@ -1,8 +1,7 @@
 """What `--help` prints.
 
-What a key or a preset of ours is for stands in one place: in what its method
-declares, or in the comments of configs.yaml, behind it on its line or right
-above it.
+The text of a key or preset of ours is written once: where its method declares
+it, or in a comment of configs.yaml, at the end of its line or right above it.
 """
 
 import collections
@@ -62,9 +61,14 @@ def sections(source, presets, defaults, own=()):
     other keys that we set, and dreamerv2's.
   """
   methods = [*methods_lib.declared(), *own]
-  comments = {**UPSTREAM_PRESETS, **_comments(source), **{
-      k: v.text for x in methods for k, v in x.presets.items()}}
-  keys = list(_paths(ruamel.yaml.YAML().load(source)['defaults']))
+  document, lines = ruamel.yaml.YAML().load(source), source.splitlines()
+  keys = {
+      name: _comment(lines, section.lc.key(key)[0])
+      for name, section, key in _keys(document['defaults'])}
+  comments = {
+      **UPSTREAM_PRESETS, **keys,
+      **{x: _comment(lines, document.lc.key(x)[0]) for x in document},
+      **{k: v.text for x in methods for k, v in x.presets.items()}}
 
   def described(names, text=None):
     return [Entry(
@@ -77,8 +81,8 @@ def sections(source, presets, defaults, own=()):
     if method.keys:
       found[f'keys of {method.name}'] = [
           entry for key, value in method.keys.items()
-          for entry in described(
-              _paths({f'{method.section}.{key}': value.default}), value.text)]
+          for entry in described([x for x, _, _ in _keys(
+              {f'{method.section}.{key}': value.default})], value.text)]
   others = {x.name for y in found.values() for x in y} | {*keys}
   return found | {
       'other keys that we set': described(keys),
@@ -127,29 +131,13 @@ def _shown(value):
   return plain if re.fullmatch(r'[\w/]+', plain) else text(value)
 
 
-def _paths(section, prefix=''):
+def _keys(section, prefix=''):
+  # Yields full names of keys, and the part and name by which YAML has them.
   for key, value in section.items():
     if isinstance(value, dict):
-      yield from _paths(value, f'{prefix}{key}.')
+      yield from _keys(value, f'{prefix}{key}.')
     else:
-      yield f'{prefix}{key}'
-
-
-def _comments(source):
-  # Dict of presets and of full keys to their comments.
-  lines = source.splitlines()
-  document = ruamel.yaml.YAML().load(source)
-  comments = {x: _comment(lines, document.lc.key(x)[0]) for x in document}
-
-  def visit(section, prefix):
-    for key, value in section.items():
-      if isinstance(value, dict):
-        visit(value, f'{prefix}{key}.')
-      else:
-        row = section.lc.key(key)[0]
-        comments[f'{prefix}{key}'] = _comment(lines, row)
-  visit(document['defaults'], '')
-  return comments
+      yield f'{prefix}{key}', section, key
 
 
 def _comment(lines, row):

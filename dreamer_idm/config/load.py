@@ -21,8 +21,7 @@ from . import sources as sources_lib
 from . import task_defaults
 from .rules import check
 
-# What `precision: auto` is on every device: half precision is for whoever has
-# tried it on theirs.
+# What `precision: auto` is on every device: half precision has to be asked for.
 AUTO_PRECISION = '32'
 
 
@@ -108,8 +107,8 @@ def folder_name(task):
 def save(config, path):
   """Writes the config that a run begins with, as upstream does.
 
-  A file that is there stays: it says what the run began with, and what other
-  starts changed stands in provenance.jsonl.
+  An existing file is kept: it says what the run began with, and later changes
+  are in provenance.jsonl.
 
   Args:
     config: upstream's Config.

@@ -63,7 +63,7 @@ def presets():
 
 
 def place(preset):
-  """Finds the place of a preset in tables, infinity for nobody's."""
+  """Finds the place of a preset in tables, infinity for an unknown one."""
   found = presets().get(preset)
   return found.order if found else math.inf
 

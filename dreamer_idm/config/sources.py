@@ -127,7 +127,7 @@ def flatten(mapping, where, section=''):
     dict of dotted keys to scalars and lists.
 
   Raises:
-    UsageError: if it is no dict, nested too deep, or lacks a value.
+    UsageError: if it is not a dict, is nested too deep, or lacks a value.
   """
   if not isinstance(mapping, dict):
     raise UsageError(f'{where}: must be a mapping of keys')

@@ -14,7 +14,7 @@ _USAGE = f'{UsageError.__module__}.{UsageError.__qualname__}: '
 
 
 class WorkerLost(RuntimeError):
-  """A worker that ended or does not answer; raised by nobody's own code."""
+  """A worker that ended or does not answer; never raised by user code."""
 
 
 class Worker(upstream_envs.Async):
@@ -57,7 +57,7 @@ class Worker(upstream_envs.Async):
     if self._process.is_alive():
       with contextlib.suppress(OSError):
         self._conn.send((self._CLOSE, None))
-      # The pipe stays open meanwhile: a last observation may be on its way.
+      # The pipe stays open until then: a last observation may be on its way.
       self._process.join(self.patience)
       if self._strategy == 'process' and self._process.is_alive():
         self._process.kill()
@@ -109,8 +109,8 @@ class Worker(upstream_envs.Async):
     except (RuntimeError, OSError, EOFError):
       self._process.join(self.patience)
       raise WorkerLost(
-          f'An environment {self._strategy} ended unasked, exit code '
-          f'{self._process.exitcode}; its own last words are above.') from None
+          f'An environment {self._strategy} ended unexpectedly, exit code '
+          f'{self._process.exitcode}; its own messages are above.') from None
 
   def _worker(self, conn):
     if self._strategy == 'process':

@@ -34,8 +34,8 @@ def derive(post, copies, sigma_h, sigma_s, mode='widen', noise='gaussian'):
     sigma_h: float >= 0, standard deviation of the noise on deter.
     sigma_s: float >= 0, of the noise on stoch, or on the logits.
     mode: `widen` draws from N(mean, std + sigma_s), eq. 2; `add` adds noise to
-      the sample there is, as the constraint does; `resample` draws anew from
-      N(mean, std), without sigma_s. Discrete latents are always drawn anew:
+      the sample itself, as the constraint does; `resample` draws again from
+      N(mean, std), without sigma_s. Discrete latents are always drawn again:
       from the logits as they are with `resample`, else from the noisy ones.
     noise: a kind of `latent_noise`. `interpolate` is always `add`; the draw
       of `resample` is the posterior's own, Gaussian.

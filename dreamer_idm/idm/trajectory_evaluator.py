@@ -12,8 +12,8 @@ In the replay, action[:, t] LED TO observation t:
   windows, T=2: z0 --a1--> ^1 --a2--> ^2
                                       z2 --a3--> ^3 --a4--> ^4
 
-A transition into the first step of an episode (is_first) is no transition,
-and the overshoot after it follows a state that never was: both are masked.
+A transition into the first step of an episode (is_first) never happened, and
+the overshoot after it follows from a state that never was: both are masked.
 """
 
 import tensorflow as tf

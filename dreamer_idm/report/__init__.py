@@ -9,7 +9,6 @@ reconstructions and diagnostics. What is missing, unfinished or damaged is
 named at the top. Needs no TensorFlow; runs may still be training.
 """
 
-
 from ..errors import UsageError
 from ..runs import files
 from . import comparison
@@ -65,7 +64,7 @@ def run(args):
         'your runs as --logdir')
   title = args.title or f'Runs in {logdir.absolute().name or logdir}'
   try:
-    warnings = write(logdir, found, out, title, shown)
+    warnings = _write(logdir, found, out, title, shown)
   except OSError as error:
     raise UsageError(
         f'cannot write the report to {out}: {error.strerror or error}; '
@@ -73,22 +72,8 @@ def run(args):
   print(f'{len(found)} runs, {len(warnings)} warnings: {out / "index.html"}')
 
 
-def write(logdir, found, out, title, shown):
-  """Writes the whole report.
-
-  Args:
-    logdir: pathlib.Path that was searched.
-    found: list of Run.
-    out: pathlib.Path of the report's folder; it is made.
-    title: str.
-    shown: str, what the page calls the searched folder.
-
-  Returns:
-    list of str, the warnings.
-
-  Raises:
-    OSError: if it cannot be written.
-  """
+def _write(logdir, found, out, title, shown):
+  """Writes the report on Runs to a folder; returns the warnings, of str."""
   (out / 'figures').mkdir(parents=True, exist_ok=True)
   runs = [x for x in found if x.rows and not x.duplicate_of]
   names = scores.methods(runs)

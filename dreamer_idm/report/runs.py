@@ -85,7 +85,7 @@ class Run:
   def series(self, key):
     """Picks a metric: float arrays [n] of environment steps and of values.
 
-    What is not finite is left out, and stands in `notes` if it is a return.
+    What is not finite is left out, and named in `notes` if it is a return.
     """
     steps, values = metrics_file.series(
         [x for x in self.rows if number(x.get(key))], key)

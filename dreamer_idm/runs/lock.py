@@ -8,7 +8,7 @@ import sys
 
 from ..errors import UsageError
 
-BUSY = 'another run is at work'  # By these words `ab` knows the message.
+BUSY = 'another run is training'  # By these words `ab` knows the message.
 
 
 @contextlib.contextmanager
@@ -54,7 +54,7 @@ def locked(logdir):
 
 
 def in_use(logdir):
-  """Whether a run is at work in a folder, as far as locks can tell."""
+  """Whether a run is training in a folder, as far as locks can tell."""
   try:
     with (logdir / 'lock').open('r+') as file:
       fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -20,7 +20,7 @@ def reported(logdir, note, how_to_resume):
 
   Raises:
     TrainingError: instead of an OSError or tf.errors.OpError, or behind one.
-    KeyboardInterrupt: if it is interrupted, or nobody reads the output.
+    KeyboardInterrupt: if it is interrupted, or its output pipe is closed.
   """
   try:
     yield

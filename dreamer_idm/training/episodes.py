@@ -10,8 +10,8 @@ from ..runs import episode_files
 def as_collected(episode):
   """Brings an episode's observations to the form that collection gives them.
 
-  Episodes of earlier versions and of other people's making have scalars
-  without an axis of their own, and numbers of any type.
+  Episodes of earlier versions or of other programs have scalars without an axis
+  of their own, and numbers of any type.
 
   Args:
     episode: dict of arrays [T + 1, ...].

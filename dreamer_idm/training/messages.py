@@ -79,7 +79,7 @@ def _unlogged(config, spaces):
   lost = [x for x in config.log_keys_video if x not in (*images, 'image')]
   if lost:
     yield (
-        f'--log_keys_video {" ".join(lost)} is none of the images '
+        f'--log_keys_video {" ".join(lost)} is not among the images '
         f'({", ".join(images) or "there are none"}).')
 
 

@@ -17,8 +17,8 @@ WIDTH = 20  # Of its bar, in characters.
 class Progress:
   """A live line on a terminal, else a line at least every so many seconds.
 
-  The caller's thread writes it, and BrokenPipeError tells it that nobody reads
-  any more.
+  The caller's thread writes it, and gets a BrokenPipeError when the reader is
+  gone.
   """
 
   def __init__(self, total, interval=30, stream=None):

@@ -2,7 +2,7 @@
 
 Days of training meet a simulator that crashes, hangs or raises. The driver
 sees such an episode end; `broken` says that it is not a whole one, so that
-training neither counts its last step nor keeps it. A mistake in somebody's own
+training neither counts its last step nor keeps it. A mistake in a user's own
 environment is not restarted where it shows at once: at the first reset or step,
 and in a new run in the first episode.
 """

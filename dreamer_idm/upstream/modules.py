@@ -1,7 +1,7 @@
 """dreamerv2's own modules, imported with TensorFlow.
 
-Upstream imports its own parts by these top-level names, so
-they stand in `sys.modules` under them; `import dreamerv2.api` later finds and
+Upstream imports its own parts by these top-level names, so they are in
+`sys.modules` under them; `import dreamerv2.api` later finds and
 uses the same modules, hence the same classes.
 """
 

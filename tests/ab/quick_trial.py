@@ -36,7 +36,7 @@ def main(what, argv):
       note(logdir, 'came', time.time())
       raise BlockingIOError
   except BlockingIOError:
-    print('error: another run is at work', file=sys.stderr)
+    print('error: another run is training', file=sys.stderr)
     return 2
   signal.signal(
       signal.SIGTERM, signal.default_int_handler if what != 'stubborn' else

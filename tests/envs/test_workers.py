@@ -94,14 +94,15 @@ def test_a_process_that_hangs_is_ended(start):
 
 
 def test_a_process_that_dies_at_its_start_is_an_error(start):
-  with pytest.raises(RuntimeError, match='process ended unasked.* code 3'):
+  with pytest.raises(RuntimeError, match='process ended unexpectedly.* code 3'):
     start('process', functools.partial(os._exit, 3))
 
 
 def test_a_process_that_dies_later_is_an_error(start):
   worker = start('process')
   os.kill(worker._process.pid, signal.SIGKILL)
-  with pytest.raises(RuntimeError, match='process ended unasked.* code -9'):
+  with pytest.raises(
+      RuntimeError, match='process ended unexpectedly.* code -9'):
     worker.reset()
 
 
@@ -112,7 +113,7 @@ def test_errors_inside_are_told_outside(start, strategy):
   worker = start(strategy)
   with pytest.raises(Exception, match='nothing'):
     worker.call('nothing')()
-  with pytest.raises(RuntimeError, match='ended unasked'):
+  with pytest.raises(RuntimeError, match='ended unexpectedly'):
     worker.reset()
 
 

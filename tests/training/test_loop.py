@@ -290,7 +290,7 @@ def test_two_runs_do_not_share_a_folder(tmp_path):
     process = run(tmp_path)
   assert process.returncode == 2
   assert process.stderr.count('\n') == 1
-  assert 'another run is at work' in process.stderr
+  assert 'another run is training' in process.stderr
   assert [x.name for x in tmp_path.iterdir()] == ['lock']
 
 

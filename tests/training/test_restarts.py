@@ -88,7 +88,7 @@ def test_a_process_that_exits_harms_its_own_episode_alone(start):
   counted = drive(collector, 198)
   assert [x.restarts for x in collector.envs] == [1, 0]
   assert counted == 98 + 99
-  assert 'ended unasked, exit code 3' in notes[0]
+  assert 'ended unexpectedly, exit code 3' in notes[0]
   check(collector, 1 + 2)
 
 

@@ -29,7 +29,7 @@ def test_signals_come_back_when_saving_fails():
 
 def test_a_folder_is_locked_once_and_free_again(tmp_path):
   with lock.locked(tmp_path / 'new'):
-    with pytest.raises(UsageError, match='another run is at work'):
+    with pytest.raises(UsageError, match='another run is training'):
       with lock.locked(tmp_path / 'new'):
         pass
   with lock.locked(tmp_path / 'new'):

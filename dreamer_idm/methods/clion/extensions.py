@@ -6,7 +6,7 @@ Shapes: B batch, L chunk length, D deterministic size, E embedding size.
                loss += cst_scale * mean over B, L of 0.5 ||o' - o||_2
                the norm, not its square, and no margin
   invariance   loss += rotation_scale * mean ||encoder(rot(x)) - encoder(x)||_2
-               rot by U(-rotation_degrees, rotation_degrees), each frame anew
+               rot by U(-rotation_degrees, rotation_degrees), for each frame
   starts       h + noise, s drawn again from its posterior: stoch_mode resample
   evaluator    linear in its probabilities: eva_loss linear
 

@@ -2,7 +2,7 @@
 
 Shapes: n environments, C candidates, T planning horizon, A action size, F = S +
 D feature size. The world model alone learns; there is no actor and no critic.
-At every step the cross-entropy method begins anew, with N(0, 1) for each step
+At every step the cross-entropy method starts again from N(0, 1) for each step
 of the plan and each dimension of the action:
 
   plans = clip(mean + std * noise, -1, 1)        [n, C, T, A]
