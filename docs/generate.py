@@ -12,6 +12,7 @@ sys.path.insert(0, str(ROOT))
 
 from dreamer_idm.config import load as config_lib  # noqa: E402
 from dreamer_idm.config import methods  # noqa: E402
+from dreamer_idm.config import sources  # noqa: E402
 from dreamer_idm.config.keys import text  # noqa: E402
 
 HEAD = """\
@@ -23,7 +24,9 @@ A run's settings are dreamerv2's packaged defaults, then this project's
 `defaults` in [configs.yaml](../configs.yaml), then the presets after
 `--configs` in their order, then the keys of the command line. Unless these, or
 a preset that is made for the very task, say otherwise, Gymnasium's tasks have
-`action_repeat` 1 and a head for terminal states (`pred_discount` True):
+`action_repeat` 1 and a head for terminal states (`pred_discount` True). What a
+preset has under `by_task` for the very task (see below) stands in that preset's
+place in this order:
 
 ```
 dreamer-idm train --configs cpu idm --idm.sigma_h 0.2 --dataset.batch 32
@@ -82,6 +85,16 @@ def _sizes():
       cells = [
           '`{}`'.format(_cell(text(x)).replace("'", '')) for x in values]
       lines.append(f'| `{key}` | {" | ".join(cells)} |')
+  return [*lines, '', *_by_task()]
+
+
+def _by_task():
+  """Tables what the presets set for single tasks."""
+  lines = ['| preset | task | what differs there |', '|---|---|---|']
+  for preset, values in sources.read(sources.OURS).items():
+    for task, special in values.get('by_task', {}).items():
+      cells = [f'`{k}` {text(v)}' for k, v in special.items()]
+      lines.append(f'| `{preset}` | `{task}` | {", ".join(cells)} |')
   return lines
 
 

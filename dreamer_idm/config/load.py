@@ -46,19 +46,26 @@ def load(argv):
   """
   flags = command_line.split(argv)
   sources = sources_lib.collect(command_line.own_methods(flags))
-  config = sources_lib.defaults(sources)
   named = command_line.named_presets(flags, sources)
+  task = _laid(sources, named, flags).task
+  config = _laid(sources, named, flags, task)
+  config = task_defaults.resolve(config, _given(config, flags, named, sources))
+  check(config)
+  return _resolved(config)
+
+
+def _laid(sources, named, flags, task=''):
+  # The presets and flags in their order; some presets depend on the task.
+  config = sources_lib.defaults(sources)
   for name in named:
     for path, presets in sources:
       if name in presets:
         config = sources_lib.with_preset(
-            config, presets[name], f"'{name}' in {path}")
+            config, presets[name], f"'{name}' in {path}", task)
   for name, values in flags:
     if name != 'configs':
       config = command_line.with_flag(config, name, values, sources)
-  config = task_defaults.resolve(config, _given(config, flags, named, sources))
-  check(config)
-  return _resolved(config)
+  return config
 
 
 def _given(config, flags, named, sources):
@@ -66,7 +73,7 @@ def _given(config, flags, named, sources):
   names = [name for name, _ in flags if name != 'configs']
   for name in named:
     for path, presets in sources:
-      preset = sources_lib.flatten(presets.get(name, {}), str(path))
+      preset = sources_lib.settings(presets.get(name, {}), str(path))
       if preset.get('task') == config.task:
         names += preset
   return {key for name in names for key in keys.find(config, name, '--')}

@@ -66,13 +66,14 @@ def preset_names(sources):
   return [x for x in dict.fromkeys(names) if x != 'defaults']
 
 
-def with_preset(config, preset, where):
+def with_preset(config, preset, where, task=''):
   """Lays a preset over a Config.
 
   Args:
     config: upstream's Config.
     preset: dict of keys or regular expressions to values, perhaps nested.
     where: str, where it stands, for messages.
+    task: str, whose values in the preset's `by_task` hold.
 
   Returns:
     upstream's Config, changed.
@@ -81,10 +82,21 @@ def with_preset(config, preset, where):
     UsageError: if a key or a value is invalid.
   """
   known, values = config.flat, {}
-  for name, value in flatten(preset, where).items():
+  for name, value in settings(preset, where, task).items():
     for key in keys.find(config, name, f'{where}: '):
       values[key] = converted(f'{where}: {key}', known[key], value)
   return config.update(values)  # At once: it rebuilds the whole config.
+
+
+def settings(preset, where, task=''):
+  """Flattens a preset, and what its `by_task` has for a task over it."""
+  if not isinstance(preset, dict):
+    return flatten(preset, where)  # Raises.
+  found = flatten({k: v for k, v in preset.items() if k != 'by_task'}, where)
+  tasks = preset.get('by_task', {})
+  if not isinstance(tasks, dict):
+    raise UsageError(f'{where}: by_task must be a mapping of tasks')
+  return found | flatten(tasks.get(task, {}), f'{where}: by_task: {task}')
 
 
 def parse(path):

@@ -4,6 +4,7 @@ import pytest
 
 from dreamer_idm.config import load as config_lib
 from dreamer_idm.config import sources
+from dreamer_idm.errors import UsageError
 
 GYM = ['--task', 'gym_Pendulum-v1']
 
@@ -55,3 +56,29 @@ def test_what_was_resolved_is_stored(tmp_path):
   config = config_lib.load(['--configs', 'cpu', *GYM])
   config_lib.save(config, tmp_path / 'config.yaml')
   assert config_lib.saved(tmp_path).flat == config.flat
+
+
+def test_a_preset_has_its_values_for_a_task_and_later_ones_win():
+  finger = ['--task', 'dmc_finger_spin']
+  every, this, other = (
+      config_lib.load(['--configs', 'cpu_proprio', *x]) for x in (
+          [], finger, [*finger, '--action_repeat', '3']))
+  assert (every.action_repeat, this.action_repeat) == (4, 2)
+  assert this.steps * this.action_repeat == every.steps * every.action_repeat
+  assert (other.action_repeat, other.steps) == (3, this.steps)
+  debug = config_lib.load(['--configs', 'cpu_proprio', 'debug', *finger])
+  assert (debug.action_repeat, debug.steps) == (2, 400)
+
+
+@pytest.mark.parametrize('wrong, expected', [
+    ('3', 'by_task must be a mapping of tasks'),
+    ('{dmc_cup_catch: 4}', 'dmc_cup_catch: must be a mapping of keys'),
+    ('{dmc_cup_catch: {action_reapet: 4}}', 'action_repeat')])
+def test_wrong_values_for_a_task_are_named(
+    wrong, expected, tmp_path, monkeypatch):
+  ours = tmp_path / 'configs.yaml'
+  ours.write_text(sources.OURS.read_text('utf-8') + (
+      f'\nmine: {{task: dmc_cup_catch, by_task: {wrong}}}\n'))
+  monkeypatch.setattr(sources, 'OURS', ours)
+  with pytest.raises(UsageError, match=expected):
+    config_lib.load(['--configs', 'cpu', 'mine'])
