@@ -9,25 +9,16 @@ import math
 import re
 
 from ..agent import registry
-from ..agent.declaration import above
 from ..agent.declaration import at_least
 from ..agent.declaration import between
 from ..agent.declaration import one_of
 from ..agent.declaration import Rule
-from ..agent.declaration import ZERO_OR_MORE_THAN_ONE
 from ..errors import UsageError
 from ..upstream.config import NOTHING
 from . import conflicts
 from . import methods
+from . import upstream_keys
 from .keys import text
-
-
-def _compiles(pattern):
-  try:
-    re.compile(pattern)
-  except (re.error, OverflowError, RecursionError):
-    return False
-  return True
 
 
 def _is_method(name):
@@ -44,76 +35,22 @@ def _is_method(name):
     return False
 
 
-ACTIVATIONS = one_of(
-    'none', 'elu', 'relu', 'relu6', 'leaky_relu', 'selu', 'gelu', 'silu',
-    'swish', 'mish', 'softplus', 'softsign', 'tanh', 'sigmoid', 'identity')
-OPTIMIZERS = one_of('adam', 'nadam', 'adamax', 'sgd', 'momentum')
-
-# Pattern of whole keys -> what each value, or each element of a list, must be.
+# Our keys; those of methods and of upstream have their rules where they stand.
 RULES = {
-    # Ours.
     'agent': Rule(
         ' | '.join([*registry.METHODS, 'a module of your own']), _is_method),
     'method': Rule(
         'a file name', lambda x: re.fullmatch(r'\w[\w.+-]*', x) is not None),
     'precision': one_of('auto', '16', 'bf16', '32'),
     'threads': at_least(0),
-    'batch_multiplier|checkpoints': at_least(1),
+    'batch_multiplier': at_least(1),
+    'checkpoints': at_least(1),
     'eval_eps': at_least(0),
     'imag_starts': at_least(0),
-    r'rotate\.degrees': between(0, 180),
-    r'rotate\.per': one_of('frame', 'episode'),
-    r'rotate\.fill': one_of('zero', 'nearest'),
-    # Upstream's: the run.
-    'seed': between(0, 2 ** 31 - 1),
-    'envs|action_repeat|train_every|train_steps|render_size': at_least(1),
-    'envs_parallel': one_of('none', 'thread', 'process'),
-    'dmc_camera': at_least(-1),
-    'steps|eval_every|log_every': Rule(
-        'a whole number >= 1', lambda x: x >= 1 and x == int(x)),
-    'time_limit|pretrain|expl_until': at_least(0),
-    # What would have no effect.
-    'atari_grayscale': Rule('True: there are no Atari tasks', bool),
-    'slow_baseline': Rule('True: dreamerv2 reads it nowhere', bool),
-    'prefill': at_least(1),  # With no episode there is nothing to sample.
-    r'replay\.(capacity|maxlen)': at_least(0),
-    r'replay\.minlen|dataset\.batch': at_least(1),
-    r'dataset\.length': at_least(2),
-    'log_keys_video': Rule('names of observations', lambda x: bool(x)),
-    r'log_keys_(sum|mean|max)|.*\.(cnn|mlp)_keys': Rule(
-        'a regular expression', _compiles),
-    # Upstream's: networks. Its `normal` has a standard deviation that may be
-    # negative, and `binary` a mode that is an integer.
-    r'.*\.act': ACTIVATIONS,
-    r'.*\.norm': one_of('none', 'layer'),
-    r'.*\.layers|rssm\.discrete|.*min_std': at_least(0),
-    r'.*\.(units|cnn_depth|cnn_kernels|mlp_layers)': at_least(1),
-    r'rssm\.(ensemble|stoch|deter|hidden)': at_least(1),
-    r'rssm\.std_act': one_of('softplus', 'sigmoid', 'sigmoid2'),
-    r'actor\.dist': one_of('auto', 'tanh_normal', 'trunc_normal'),
-    r'discount_head\.dist': one_of('binary', 'mse'),
-    r'(reward_head|critic|expl_head)\.dist': one_of('mse'),
-    # Upstream's: losses and optimizers.
-    'clip_rewards': one_of('identity', 'sign', 'tanh'),
-    'grad_heads': one_of('decoder', 'reward', 'discount'),
-    r'loss_scales\..*|kl\.free|expl_noise|eval_noise': at_least(0),
-    r'.*reward_norm\.eps': at_least(0),
-    r'kl\.balance|.*reward_norm\.momentum': between(0, 1),
-    'discount|discount_lambda|actor_grad_mix': between(0, 1),
     'slow_target_fraction': between(0, 1),
-    'slow_target_update|disag_models': at_least(1),
-    'imag_horizon': at_least(2),  # The actor's loss drops two states.
-    'actor_grad': one_of('auto', 'dynamics', 'reinforce', 'both'),
-    r'.*_opt\.opt': OPTIMIZERS,
-    r'.*_opt\.lr': at_least(0),
-    r'.*_opt\.eps': above(0),
-    r'.*_opt\.clip': ZERO_OR_MORE_THAN_ONE,
-    r'.*_opt\.wd': Rule('>= 0 and < 1', lambda x: 0 <= x < 1),
-    # Upstream's `Random` reads its action space before it has one.
-    'expl_behavior': one_of('greedy', 'Plan2Explore', 'ModelLoss'),
-    'expl_model_loss': one_of('kl'),
-    'disag_target': one_of('embed', 'stoch', 'deter', 'feat'),
-    'disag_offset': at_least(0),
+    'rotate.degrees': between(0, 180),
+    'rotate.per': one_of('frame', 'episode'),
+    'rotate.fill': one_of('zero', 'nearest'),
 }
 
 
@@ -131,10 +68,10 @@ def allowed(key, own=()):
 
 
 def _rules(key, own):
-  # The rules of a key: ours by pattern, and its method's.
   declared = methods.key(key, own)
-  return [x for p, x in RULES.items() if re.fullmatch(p, key)] + (
-      [declared.rule] if declared and declared.rule else [])
+  found = (
+      RULES.get(key), upstream_keys.rule(key), declared and declared.rule)
+  return [x for x in found if x]
 
 
 def decodes_nothing(config):

@@ -13,6 +13,7 @@ from dreamer_idm.config import load as config_lib
 from dreamer_idm.config import methods
 from dreamer_idm.config import rules
 from dreamer_idm.config import sources
+from dreamer_idm.config import upstream_keys
 from dreamer_idm.errors import UsageError
 from dreamer_idm.runs import provenance
 from dreamer_idm.upstream.config import Config
@@ -397,7 +398,7 @@ def test_missing_file(monkeypatch, tmp_path):
 
 def test_every_rule_is_about_some_key():
   keys = list(load().flat)
-  for pattern in rules.RULES:
+  for pattern in (*map(re.escape, rules.RULES), *upstream_keys.KEYS):
     assert any(re.fullmatch(pattern, key) for key in keys), pattern
 
 

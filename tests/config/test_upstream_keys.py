@@ -26,9 +26,8 @@ USED_BY = {
     **dict.fromkeys(('pretrain', 'expl_until', 'dataset'), LEARNER),
     **dict.fromkeys(('eval_every', 'eval_eps'), 'training/evaluator.py'),
     **dict.fromkeys(('envs', 'replay'), 'training/collector.py'),
-    **dict.fromkeys((
-        'task', 'envs_parallel', 'render_size', 'dmc_camera', 'time_limit'),
-        ENVS),
+    **dict.fromkeys(('task', 'envs_parallel', 'time_limit'), ENVS),
+    **dict.fromkeys(('render_size', 'dmc_camera'), 'envs/dm_control.py'),
     **dict.fromkeys((
         'log_keys_video', 'log_keys_sum', 'log_keys_mean', 'log_keys_max'),
         LOG),
