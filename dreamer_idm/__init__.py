@@ -5,6 +5,7 @@ importing the package alone does not, so that environment processes and the
 command line stay light.
 """
 
+import importlib
 import pathlib
 import sys
 
@@ -22,25 +23,25 @@ if 'tensorflow' not in sys.modules:  # Else what needs Keras 2 asks for it.
 
 __version__ = '0.1.0'
 __all__ = [
-    'ExtendedAgent', 'TrainingError', 'UsageError', 'load', 'load_config',
-    'perturbations']
+    'ExtendedAgent', 'TrainingError', 'UsageError', 'evaluate', 'load',
+    'load_config', 'perturbations', 'train']
+
+
+# Name -> the module that has it, imported when it is asked for.
+_LAZY = {
+    'ExtendedAgent': 'agent.extended_agent', 'evaluate': 'evaluation.evaluate',
+    'load': 'evaluation.policy', 'load_config': 'config.load',
+    'perturbations': 'perturbations', 'train': 'training.command'}
 
 
 def __getattr__(name):
-  if name == 'ExtendedAgent':
-    try:
-      from .agent.extended_agent import ExtendedAgent
-    except AttributeError as error:
-      # `from dreamer_idm import` would take it for a missing name.
-      raise ImportError(f'dreamer_idm cannot be imported: {error}') from error
-    return ExtendedAgent
-  if name == 'load':
-    from .evaluation.policy import load
-    return load
-  if name == 'load_config':
-    from .config import load as config_load
-    return config_load.load
+  if name not in _LAZY:
+    raise AttributeError(f'dreamer_idm has no {name!r}.')
+  try:
+    module = importlib.import_module(f'.{_LAZY[name]}', __name__)
+  except AttributeError as error:
+    # `from dreamer_idm import` would take it for a missing name.
+    raise ImportError(f'dreamer_idm cannot be imported: {error}') from error
   if name == 'perturbations':
-    import importlib
-    return importlib.import_module('.perturbations', __name__)
-  raise AttributeError(f'dreamer_idm has no {name!r}.')
+    return module
+  return getattr(module, 'load' if name == 'load_config' else name)

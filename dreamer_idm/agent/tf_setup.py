@@ -8,6 +8,7 @@ import shutil
 import numpy as np
 import tensorflow as tf
 
+from ..errors import UsageError
 from ..patches import fast as fast_bodies
 
 NVIDIA = pathlib.Path('/proc/driver/nvidia/version')  # Where the driver is.
@@ -25,14 +26,23 @@ def configure(precision, threads=0, jit=True, fast=True):
 
   Returns:
     list of the GPUs that TensorFlow sees.
+
+  Raises:
+    UsageError: if this process has used TensorFlow before, with another number
+      of threads or GPUs that it took whole.
   """
   fast_bodies.ENABLED = fast
   gpus = tf.config.list_physical_devices('GPU')
-  for gpu in gpus:
-    tf.config.experimental.set_memory_growth(gpu, True)
-  if threads:
-    tf.config.threading.set_intra_op_parallelism_threads(threads)
-    tf.config.threading.set_inter_op_parallelism_threads(threads)
+  try:
+    for gpu in gpus:
+      tf.config.experimental.set_memory_growth(gpu, True)
+    if threads:
+      tf.config.threading.set_intra_op_parallelism_threads(threads)
+      tf.config.threading.set_inter_op_parallelism_threads(threads)
+  except RuntimeError as error:
+    raise UsageError(
+        f'TensorFlow has already begun in this process ({error}): give the '
+        'same threads as before or 0, or begin a process') from error
   tf.config.run_functions_eagerly(not jit)
   tf.keras.mixed_precision.set_global_policy({
       '16': 'mixed_float16', 'bf16': 'mixed_bfloat16', '32': 'float32',

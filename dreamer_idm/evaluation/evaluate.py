@@ -4,6 +4,7 @@ Writes evaluation.json, robustness.png and, for agents that decode images, a
 video per kind: what the agent saw beside what its model makes of it.
 """
 
+import argparse
 import json
 import sys
 import time
@@ -124,6 +125,49 @@ def run(args):
   print(f'Results are in {out}: {", ".join(sorted(written))}')
 
 
+def evaluate(
+    run, episodes=10, perturbation=None, strength=None, per=None, fill='zero',
+    seed=0, checkpoint='latest'):
+  """Evaluates a trained agent in its environment, as the command does.
+
+  Args:
+    run: pathlib.Path or str, the logdir of a run.
+    episodes: int >= 1.
+    perturbation: str, a key of `perturbations.KINDS`; None: clean.
+    strength, per, fill: see `perturbations.Perturb`.
+    seed: int, of initial states, the agent's latents and the perturbation.
+    checkpoint: `latest`, `best`, or an agent step that is still kept.
+
+  Returns:
+    dict of arrays: `returns` float64 [episodes]; `lengths` int64 [episodes], in
+    agent steps; `values` and `realised`, float64 [states], the critic's values
+    and the discounted returns that followed; `episode`, the first episode, a
+    dict of arrays [T + 1, ...]. And what was evaluated: `env_step`, int, and
+    `condition`, a dict.
+
+  Raises:
+    UsageError: if the run, its checkpoint or a perturbation cannot be used.
+  """
+  args = argparse.Namespace(
+      episodes=episodes, strength=strength, per=per, fill=fill, seed=seed,
+      perturb=[perturbation or 'none'], sweep=False, threads=0)
+  check(args)
+  run = files.expanded(run)
+  config = config_lib.saved(run)
+  rendering.choose_backend(environments.renders(config))
+  from . import load
+  load.set_up(config, 0, seed)
+  trained = load.load_trained(run, checkpoint)
+  condition = _conditions(args, trained)[-1]
+  found = _measured(trained, condition, episodes, seed)
+  return {
+      'returns': found.returns,
+      'lengths': np.array([len(x['reward']) - 1 for x in found.episodes]),
+      'values': found.predicted, 'realised': found.realised,
+      'episode': found.episode, 'env_step': trained.env_step,
+      'condition': condition}
+
+
 def _earlier(path, results):
   """Conditions that were evaluated before, of the same agent and alike.
 
@@ -199,16 +243,24 @@ def _conditions(args, trained):
   return conditions
 
 
-def _evaluate(trained, condition, args):
+def _measured(trained, condition, episodes, seed, on_step=None):
   """Runs the episodes of a condition: a rollout.Evaluation."""
   from ..agent import tf_setup
   from . import rollout
   # Every condition has the same initial states, and the same noise in the
   # agent's latents.
-  tf_setup.seed(args.seed)
+  tf_setup.seed(seed)
   env, = environments.make_envs(
-      trained.config, 'eval', 1, args.seed + 5000,
+      trained.config, 'eval', 1, seed + 5000,
       condition if condition['kind'] != 'clean' else None)
+  try:
+    return rollout.evaluate(trained.agent, env, episodes, on_step)
+  finally:
+    env.close()
+
+
+def _evaluate(trained, condition, args):
+  """Runs the episodes of a condition and says how it went."""
   name, live = pictures.label(condition), sys.stdout.isatty()
   steps, shown = 0, time.time()
 
@@ -219,10 +271,7 @@ def _evaluate(trained, condition, args):
       shown = time.time()
       print(f'  {name}: step {steps:,}', end='\r' * live or '\n', flush=True)
 
-  try:
-    result = rollout.evaluate(trained.agent, env, args.episodes, on_step)
-  finally:
-    env.close()
+  result = _measured(trained, condition, args.episodes, args.seed, on_step)
   returns = result.returns
   spread = f' ± {metrics_file.sample_std(returns):.1f}' * (len(returns) > 1)
   print(

@@ -9,6 +9,7 @@ not at all.
 import contextlib
 import math
 import signal
+import threading
 import time
 
 SIGNALS = signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1
@@ -32,6 +33,20 @@ def listen():
     # A program that was started with nohup ignores SIGHUP.
     if signal.getsignal(signum) != signal.SIG_IGN or signum == signal.SIGINT:
       signal.signal(signum, _on_signal)
+
+
+@contextlib.contextmanager
+def ctrl_c():
+  """Context of `listen` for Ctrl-C alone, where Python raises it anywhere."""
+  if threading.current_thread() is not threading.main_thread() or (
+      signal.getsignal(signal.SIGINT) is not signal.default_int_handler):
+    yield  # What the program does about it is its own affair.
+    return
+  signal.signal(signal.SIGINT, _on_signal)
+  try:
+    yield
+  finally:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _on_signal(signum, frame):
@@ -78,6 +93,9 @@ def _switched(value):
 @contextlib.contextmanager
 def ignored():
   """Context in which these signals are ignored, for the last save."""
+  if threading.current_thread() is not threading.main_thread():
+    yield  # Signals interrupt the main thread alone.
+    return
   before = [signal.signal(x, signal.SIG_IGN) for x in SIGNALS]
   try:
     yield

@@ -9,7 +9,6 @@ from ..envs import rendering
 from ..runs import lock
 from . import endings
 from . import loop
-from . import signals
 
 
 def run(config):
@@ -27,7 +26,6 @@ def run(config):
   same_run.check(config, logdir / 'config.yaml')
   with lock.locked(logdir):
     rendering.choose_backend(environments.renders(config))
-    signals.listen()
     gpus = tf_setup.configure(
         config.precision, config.threads, config.jit, config.fast)
     registry.extensions(config)  # Mistakes show before anything is collected.

@@ -14,7 +14,7 @@ def test_the_page_s_program_runs(trained_run, tmp_path):
   shutil.copytree(trained_run('vector'), tmp_path / 'logdir' / 'first')
   page = (ROOT / 'docs' / 'api.md').read_text('utf-8')
   blocks = re.findall(r'```python\n(.*?)```', page, re.S)
-  assert len(blocks) == 5
+  assert len(blocks) == 6
   program = f'import sys; sys.path.insert(0, {str(ROOT)!r})\n' + ''.join(blocks)
   done = subprocess.run(
       [sys.executable, '-c', program], cwd=tmp_path, capture_output=True,

@@ -11,6 +11,7 @@ from conftest import ROOT
 from matplotlib.figure import Figure
 from PIL import Image
 
+import dreamer_idm
 from dreamer_idm import __main__
 from dreamer_idm.evaluation import evaluate
 from dreamer_idm.evaluation import pictures as evaluation_pictures
@@ -96,6 +97,33 @@ def test_evaluating_again_gives_the_same_numbers(here, runs, tmp_path):
   assert results[0] == results[1]
   assert results[0]['conditions'][1]['strength'] == 20
   assert results[0]['conditions'][1]['per'] == 'episode'
+
+
+def test_the_function_returns_what_the_command_writes(here, runs, tmp_path):
+  done = here(
+      'evaluate', '--logdir', runs / 'vector', '--episodes', 2, '--out',
+      tmp_path, '--perturb', 'sensor_noise', '--seed', 3)
+  assert done.returncode == 0, done.stderr
+  written = json.loads((tmp_path / 'evaluation.json').read_text())
+  before = sorted((runs / 'vector').rglob('*'))
+  for condition in written['conditions']:
+    kind = condition['kind'] if condition['kind'] != 'clean' else None
+    found = dreamer_idm.evaluate(
+        runs / 'vector', episodes=2, perturbation=kind, seed=3)
+    np.testing.assert_allclose(
+        found['returns'], condition['returns'], atol=6e-4)
+    assert found['lengths'].tolist() == [60, 60]
+    assert found['env_step'] == 280
+    assert found['condition'].items() <= condition.items()
+    assert found['episode']['position'].shape == (61, 8)
+    np.testing.assert_allclose(
+        found['episode']['reward'].sum(), found['returns'][0], rtol=1e-4)
+    assert found['values'].shape == found['realised'].shape
+  assert sorted((runs / 'vector').rglob('*')) == before
+  with pytest.raises(dreamer_idm.UsageError, match='rotation changes nothing'):
+    dreamer_idm.evaluate(runs / 'vector', perturbation='rotation')
+  with pytest.raises(dreamer_idm.UsageError, match='episodes must be >= 1'):
+    dreamer_idm.evaluate(str(runs / 'vector'), episodes=0)
 
 
 def test_evaluations_add_up_and_those_of_another_kind_stay(

@@ -3,6 +3,7 @@ import fcntl
 import os
 import signal
 import socket
+import threading
 
 import pytest
 
@@ -25,6 +26,20 @@ def test_signals_come_back_when_saving_fails():
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_IGN
     raise OSError
   assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_threads_leave_signals_alone():
+  before = signal.getsignal(signal.SIGINT)
+  found = []
+
+  def look():
+    with signals.ignored(), signals.ctrl_c():
+      found.append(signal.getsignal(signal.SIGINT))
+
+  thread = threading.Thread(target=look)
+  thread.start()
+  thread.join()
+  assert found == [before]
 
 
 def test_a_folder_is_locked_once_and_free_again(tmp_path):
