@@ -7,6 +7,7 @@ from ..envs import environments
 from ..errors import UsageError
 from ..runs import episode_files
 from ..runs import files
+from . import failures
 from . import replay as replay_lib
 from . import restarts
 
@@ -28,7 +29,8 @@ class Collector:
         for a new run, whose episodes on the disk are quarantined.
       note: function of str, called with each message.
     """
-    self.step, self._config, self._note = step, config, note
+    self.step, self._config = step, config
+    self._note = failures.Notes(note)
     self._directory = directory
     self.replay = self._open_replay(seed, saved)
     self.envs = restarts.make_envs(
@@ -39,7 +41,6 @@ class Collector:
       self._add_offline(files.expanded(config.offline))
     self.on_step = lambda: None  # Called after each step that counts.
     self.on_episode = lambda episode: None  # After each that counts.
-    self._reported_short = False  # Whether one was reported as too short.
     self._checked_infos = False  # Whether infos were checked for `unlogged`.
     self._last = int(config.steps)
     self._dropped = False  # Whether the present step does not count.
@@ -149,12 +150,12 @@ class Collector:
         self._note(
             f'No info of the first episode has {", ".join(sorted(lost))}, '
             'which --log_keys_* name: it is logged as 0 where it is missing.')
-    if len(self.replay.short) == 1 and not self._reported_short:
-      self._reported_short = True
-      self._note(
-          f'An episode of {self.replay.short[0]} agent steps is not learned '
-          'from, nor will others be that are shorter than replay.minlen '
-          f'({self._config.replay.minlen}): {self._lengthening()}.')
+    if self.replay.short:
+      self._note.once(
+          'short', f'An episode of {self.replay.short[0]} agent steps is not '
+          'learned from, nor will others be that are shorter than '
+          f'replay.minlen ({self._config.replay.minlen}): '
+          f'{self._lengthening()}.')
     self.on_episode(episode)
 
   def state(self):

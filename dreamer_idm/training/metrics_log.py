@@ -13,6 +13,7 @@ from .. import upstream
 from ..runs import files
 from ..runs import metrics_file
 from ..runs import plots
+from . import failures
 
 common = upstream.common
 REDUCTIONS = {
@@ -78,31 +79,6 @@ def _ends_a_line(path, size):
     return size == 0 or file.read(1) == b'\n'
 
 
-class _Dispensable:
-  """Context that may fail without ending training; reported once."""
-
-  def __init__(self, note):
-    self._note, self._reported = note, set()
-
-  @contextlib.contextmanager
-  def __call__(self, name):
-    try:
-      yield
-    except Exception as error:
-      if name not in self._reported:
-        self._reported.add(name)
-        words = ' '.join(str(error).split())[:200] or type(error).__name__
-        self._note(
-            f'{name} cannot be written ({words}); the training continues '
-            'without.')
-
-  def output(self, output, name):
-    def write(summaries):
-      with self(name):
-        output(summaries)
-    return write
-
-
 class RunLog:
   """metrics.jsonl, TensorBoard events and pictures in one logdir."""
 
@@ -116,13 +92,24 @@ class RunLog:
       note: function of str, called with what cannot be written.
     """
     self._config, self._logdir, self._step = config, logdir, step
-    self._dispensable = _Dispensable(note)
+    self._notes = failures.Notes(note)
     self._metrics = collections.defaultdict(list)
     self._logger = common.Logger(step, [
         common.JSONLOutput(logdir),
-        self._dispensable.output(
-            common.TensorBoardOutput(str(logdir)), "TensorBoard's log"),
+        self._dispensable("TensorBoard's log")(
+            common.TensorBoardOutput(str(logdir))),
     ], multiplier=config.action_repeat)
+
+  @contextlib.contextmanager
+  def _dispensable(self, name):
+    """Context, or decorator, that may fail without ending training."""
+    try:
+      yield
+    except Exception as error:
+      words = ' '.join(str(error).split())[:200] or type(error).__name__
+      self._notes.once(
+          name, f'{name} cannot be written ({words}); the training continues '
+          'without.')
 
   def size(self):
     """Waits until metrics.jsonl is on the disk; returns its bytes."""

@@ -41,7 +41,7 @@ def test_the_device_and_the_threads_have_names():
   assert tf_setup.threads(0) == len(os.sched_getaffinity(0))
 
 
-def test_a_gpu_that_tensorflow_does_not_see_is_told(tmp_path, monkeypatch):
+def test_a_gpu_that_tensorflow_does_not_see_is_reported(tmp_path, monkeypatch):
   monkeypatch.setattr(tf_setup, 'NVIDIA', tmp_path / 'version')
   monkeypatch.setenv('PATH', str(tmp_path))
   monkeypatch.delenv('CUDA_VISIBLE_DEVICES')

@@ -136,7 +136,7 @@ def test_changes_are_all_that_differs_and_has_an_effect(path):
       'discount': (0.98, 0.9), 'steps': (12500, 9)}
 
 
-def test_a_key_that_is_no_more_is_told(path):
+def test_a_key_that_is_no_more_is_reported(path):
   path.write_text(path.read_text() + 'gone: 3\n')
   assert 'gone 3 (now None)' in refusal(path, '')
   assert not refusal(path, '--resume_changed True')

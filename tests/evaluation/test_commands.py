@@ -486,7 +486,7 @@ def test_runs_that_observe_different_things_are_not_compared(
     here, runs, tmp_path):
   one_line(
       here('reconstruct', runs / 'idm', runs / 'vector', '--out', tmp_path),
-      'encoder.cnn_keys', 'what they observe')
+      'encoder.cnn_keys', 'same task and observations')
 
 
 def test_runs_of_different_tasks_are_not_compared(here, runs, tmp_path):
@@ -495,7 +495,7 @@ def test_runs_of_different_tasks_are_not_compared(here, runs, tmp_path):
   path.write_text(path.read_text().replace('cheetah_run', 'walker_walk'))
   one_line(
       here('reconstruct', runs / 'idm', tmp_path / 'other'),
-      'dmc_walker_walk', 'dmc_cheetah_run', 'share')
+      'dmc_walker_walk', 'dmc_cheetah_run', 'same task')
 
 
 # The command line.

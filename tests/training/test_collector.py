@@ -91,7 +91,7 @@ def test_episodes_that_are_too_short_are_one_line(collect):
 
 @pytest.mark.parametrize('limit, advice', [
     (12, ' or raise --time_limit 12'), (30, '')])  # Long enough is no cause.
-def test_the_cause_of_short_episodes_is_told_once(collect, limit, advice):
+def test_the_cause_of_short_episodes_is_reported_once(collect, limit, advice):
   notes = []
   collector = collect(
       '--replay.minlen', '15', '--replay.maxlen', '15', '--action_repeat', '4',
@@ -128,7 +128,7 @@ def test_episodes_of_others_are_learned_from(collect, tmp_path):
     collect('--offline', str(tmp_path / 'nothing'))
 
 
-def test_every_step_and_every_episode_is_told(collect):
+def test_every_step_and_every_episode_is_reported(collect):
   collector, steps, scores = collect('--envs', '2'), [], []
   collector.on_step = lambda: steps.append(int(collector.step))
   collector.on_episode = lambda x: scores.append(x['reward'].sum())
@@ -139,7 +139,7 @@ def test_every_step_and_every_episode_is_told(collect):
   np.testing.assert_allclose(sorted(scores), sorted(kept), rtol=1e-6)
 
 
-def test_a_broken_episode_is_neither_counted_nor_told(collect, monkeypatch):
+def test_a_broken_episode_is_neither_counted_nor_reported(collect, monkeypatch):
   monkeypatch.setenv('LEDGER_FAULT', f'raise:{ledger.LENGTH + 20}')
   collector, episodes = collect(), []
   collector.on_episode = episodes.append

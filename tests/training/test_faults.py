@@ -135,11 +135,11 @@ def test_what_only_shows_may_fail(training, tmp_path, capsys):
   assert found.path().name == '110'
 
 
-def test_other_networks_under_the_same_config_are_told(training, tmp_path):
+def test_other_networks_under_the_same_config_are_reported(training, tmp_path):
   training().run()
   config = (tmp_path / 'config.yaml').read_bytes()
   second = training('--steps', '120', '--rssm.deter', '9')
-  with pytest.raises(UsageError, match='has not the networks of .*config.yaml'):
+  with pytest.raises(UsageError, match='does not have the networks of .*'):
     second.run()
   assert (tmp_path / 'config.yaml').read_bytes() == config
 

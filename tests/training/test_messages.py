@@ -35,7 +35,7 @@ def test_memory_is_that_of_the_steps_that_the_replay_keeps(
   assert bool(more) == (steps == '2,000,000,000')
 
 
-def test_less_memory_than_needed_is_told(env, monkeypatch):
+def test_less_memory_than_needed_is_reported(env, monkeypatch):
   sizes = {'SC_PHYS_PAGES': 240, 'SC_PAGE_SIZE': 1000}
   monkeypatch.setattr(os, 'sysconf', sizes.get)
   _, line = messages.beginning(config(), env)
@@ -44,7 +44,7 @@ def test_less_memory_than_needed_is_told(env, monkeypatch):
 
 @pytest.mark.parametrize('steps, told', [
     ('499', True), ('500', True), ('501', False)])
-def test_a_run_of_random_steps_alone_is_told(env, steps, told):
+def test_a_run_of_random_steps_alone_is_reported(env, steps, told):
   _, *line = messages.beginning(
       config('--steps', steps, '--prefill', '500'), env)
   assert bool(line) == told and ('prefill 500' in str(line)) == told

@@ -100,7 +100,7 @@ def test_half_an_evaluation_is_not_written(log, tmp_path):
   assert 'eval_return' not in row
 
 
-def test_a_picture_that_cannot_be_written_is_told_once(log, tmp_path):
+def test_a_picture_that_cannot_be_written_is_reported_once(log, tmp_path):
   notes = []
   made = log(note=notes.append)
   (tmp_path / 'learning_curve.png').mkdir()

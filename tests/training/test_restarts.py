@@ -252,7 +252,7 @@ def test_an_episode_with_a_limit_may_be_long(own, flags, task):
 
 
 @pytest.mark.parametrize('predicted', [True, False])
-def test_terminal_states_that_nothing_predicts_are_told_of_once(
+def test_terminal_states_that_nothing_predicts_are_reported_once(
     own, monkeypatch, predicted):
   monkeypatch.setattr(Own, 'ends', 12)
   flags = [] if predicted else ['--pred_discount', 'False']
