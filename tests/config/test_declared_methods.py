@@ -16,6 +16,7 @@ from dreamer_idm.config import load as config_lib
 from dreamer_idm.config import methods
 from dreamer_idm.config import rules
 from dreamer_idm.config import same_run
+from dreamer_idm.config import sources
 from dreamer_idm.errors import UsageError
 
 
@@ -41,6 +42,10 @@ def test_a_declaration_is_complete(name):
     assert value.text.endswith('.'), preset
   orders = [x.order for x in methods.presets().values()]
   assert len(orders) == len(set(orders))
+  # A size is of a preset that there is, and of the method's own keys.
+  assert set(method.sizes) <= set(sources.read(sources.OURS)) - {'defaults'}
+  for size in method.sizes.values():
+    assert {x.split('.')[0] for x in size} <= set(method.keys)
   # The default of a key passes its own rule.
   flat = config_lib.defaults().flat
   for key, value in method.keys.items():
@@ -71,6 +76,7 @@ def mine(tmp_path, monkeypatch):
       "          'net': Key({'layers': 1, 'units': 8}, 'The network.')},\n"
       "    presets={'mine': Preset('Mine.', {'imag_horizon': 7}),\n"
       "             'less': Preset('Less.', {'mine.scale': 0.1})},\n"
+      "    sizes={'cpu': {'net.units': 4}, 'debug': {'net.units': 2}},\n"
       "    conflicts=lambda config: ['too much'] * (config.mine.scale > 9))\n")
   monkeypatch.syspath_prepend(str(tmp_path))
   yield
@@ -88,6 +94,10 @@ def test_a_module_of_the_user_s_own_brings_keys_and_presets(mine):
   assert config.mine.scale == 2 and config.imag_horizon == 15
   assert config_lib.load([
       '--configs=cpu,mine,less']).mine.scale == 0.1
+  units = [
+      config_lib.load(['--configs', *x]).mine.net.units
+      for x in (['dmc', 'mine'], ['cpu', 'mine'], ['cpu', 'mine', 'debug'])]
+  assert units == [8, 4, 2]
   for flags, words in [
       (['--mine.scale', '-1'], '>= 0'), (['--mine.net.units', '0'], '>= 1'),
       (['--mine.scale', '10'], 'too much')]:
