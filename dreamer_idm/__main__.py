@@ -22,6 +22,9 @@ COMMANDS = {
         'returns of a trained agent, clean and perturbed'),
     'reconstruct': (
         'evaluation.reconstruct', 'how runs decode noisy latents'),
+    'export': (
+        'evaluation.export',
+        'what acts, as a model for TensorFlow alone and for ONNX'),
     'ab': ('ab', 'train tasks x methods x seeds, resuming what is there'),
     'report': (
         'report',

@@ -32,8 +32,8 @@ def parse(monkeypatch):
 
 
 @pytest.mark.parametrize('words', [
-    [], ['train'], ['train', 'all'], ['evaluate'], ['reconstruct'], ['ab'],
-    ['report']])
+    [], ['train'], ['train', 'all'], ['evaluate'], ['reconstruct'],
+    ['export'], ['ab'], ['report']])
 def test_help_ends_with_examples_that_are_accepted(
     parse, capsys, tmp_path, monkeypatch, words):
   monkeypatch.chdir(tmp_path)

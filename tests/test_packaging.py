@@ -104,7 +104,7 @@ def test_the_repository_has_no_symbolic_links():
 def test_version_and_help(command):
   assert command('--version').startswith('dreamer-idm ')
   text = command('--help')
-  for name in ('train', 'evaluate', 'reconstruct', 'ab', 'report'):
+  for name in ('train', 'evaluate', 'reconstruct', 'export', 'ab', 'report'):
     assert name in text
     assert 'usage' in command(name, '--help')
 
