@@ -89,7 +89,19 @@ def with_preset(config, preset, where, task=''):
 
 
 def settings(preset, where, task=''):
-  """Flattens a preset, and what its `by_task` has for a task over it."""
+  """Flattens a preset, and lays what its `by_task` has for a task over it.
+
+  Args:
+    preset: dict of keys or regular expressions to values, perhaps nested.
+    where: str, where it stands, for messages.
+    task: str.
+
+  Returns:
+    dict of dotted keys to scalars and lists.
+
+  Raises:
+    UsageError: if it is not a dict, or lacks a value.
+  """
   if not isinstance(preset, dict):
     return flatten(preset, where)  # Raises.
   found = flatten({k: v for k, v in preset.items() if k != 'by_task'}, where)

@@ -81,7 +81,15 @@ def _layout(space):
 
 
 def restored(image, space):
-  """Turns uint8 [H, W, C] back into an image of the space it was read from."""
+  """Turns what a reader made back into an image of its space.
+
+  Args:
+    image: uint8 [H, W, C], of the size of the space.
+    space: gymnasium Box that it was read from.
+
+  Returns:
+    array of the space's shape and dtype.
+  """
   _, first, scale = _layout(space)
   if first:
     image = image.transpose(2, 0, 1)

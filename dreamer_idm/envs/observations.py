@@ -138,7 +138,16 @@ class Observations:
 
 
 def leaves(space, name='', path=()):
-  """The spaces within dicts and tuples, with names and keys that lead there."""
+  """Walks through the spaces within dicts and tuples.
+
+  Args:
+    space: gymnasium space.
+    name: str, its name so far.
+    path: tuple, the keys that lead to it so far.
+
+  Yields:
+    (name, path, space) of each that is neither a Dict nor a Tuple.
+  """
   if isinstance(space, gymnasium.spaces.Dict):
     parts: list = [(str(k), k, v) for k, v in space.spaces.items()]
   elif isinstance(space, gymnasium.spaces.Tuple):

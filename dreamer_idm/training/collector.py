@@ -124,9 +124,12 @@ class Collector:
     return ' or '.join(ways)
 
   def collect(self, policy, steps):
-    """Acts by a policy of upstream's form, not past the run's last step.
+    """Acts by a policy, not past the run's last step.
 
-    Several environments take a few more steps where they do not divide them.
+    Args:
+      policy: function of (observations, state), as upstream's Driver calls it.
+      steps: int, agent steps; several environments take a few more where they
+        do not divide them.
     """
     self.driver(policy, steps=steps)
 

@@ -50,7 +50,12 @@ class Notes:
     self._note(text)
 
   def once(self, kind, text):
-    """Reports lines, unless something of this kind was reported before."""
+    """Reports lines, unless something of this kind was reported before.
+
+    Args:
+      kind: str.
+      text: str of one or more lines.
+    """
     if kind not in self._reported:
       self._reported.add(kind)
       for line in text.splitlines():
