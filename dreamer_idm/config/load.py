@@ -46,17 +46,17 @@ def load(argv):
   """
   flags = command_line.split(argv)
   sources = sources_lib.collect(command_line.own_methods(flags))
+  base = sources_lib.defaults(sources)
   named = command_line.named_presets(flags, sources)
-  task = _laid(sources, named, flags).task
-  config = _laid(sources, named, flags, task)
+  task = _laid(base, sources, named, flags).task
+  config = _laid(base, sources, named, flags, task)
   config = task_defaults.resolve(config, _given(config, flags, named, sources))
   check(config)
   return _resolved(config)
 
 
-def _laid(sources, named, flags, task=''):
-  # The presets and flags in their order; some presets depend on the task.
-  config = sources_lib.defaults(sources)
+def _laid(config, sources, named, flags, task=''):
+  # Presets and flags over a Config, in order; some presets depend on the task.
   for name in named:
     for path, presets in sources:
       if name in presets:
