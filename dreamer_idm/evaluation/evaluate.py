@@ -19,6 +19,7 @@ from ..envs import rendering
 from ..errors import UsageError
 from ..runs import files
 from ..runs import metrics_file
+from . import evaluate_exported
 from . import pictures
 
 EXAMPLE = (
@@ -37,14 +38,19 @@ def add_arguments(parser):
   of_frames = ', '.join(
       k for k, v in perturbations.KINDS.items() if v.per == 'frame')
   add = parser.add_argument
-  add('--logdir', required=True, type=files.expanded, help='folder of a run')
+  which = parser.add_mutually_exclusive_group(required=True)
+  which.add_argument('--logdir', type=files.expanded, help='folder of a run')
+  which.add_argument(
+      '--agent', type=files.expanded,
+      help='folder of an exported agent; its returns are printed')
   add('--checkpoint', default='latest',
       help='latest, best, or an agent step that is still kept; best was chosen '
       'for the largest of its many noisy evaluations, which is too high on '
       'average: what is written here is a new evaluation of it')
   add('--episodes', type=int, default=10, help='per condition (default 10)')
-  add('--perturb', nargs='+', default=['all'], metavar='KIND',
-      help=f'all, none, or some of {kinds}')
+  add('--perturb', nargs='+', metavar='KIND',
+      help=f'all, none, or some of {kinds} (default: all for a run, none for '
+      'an exported agent)')
   add('--strength', type=float,
       help='of the perturbation, instead of its default in brackets above')
   add('--per', choices=perturbations.PER,
@@ -58,6 +64,8 @@ def add_arguments(parser):
   add('--threads', type=int, default=0, help='CPU threads, 0: one per core')
   add('--out', type=files.expanded,
       help='folder for the results (default: evaluation in the run)')
+  add('--video', type=files.expanded,
+      help='GIF of the first episode of an exported agent')
 
 
 def run(args):
@@ -70,6 +78,9 @@ def run(args):
     UsageError: if the run, its checkpoint or a perturbation cannot be used.
   """
   check(args)
+  if args.agent:
+    evaluate_exported.run(args, lambda spaces: _conditions(args, spaces))
+    return
   config = config_lib.saved(args.logdir)
   out = args.out or args.logdir / 'evaluation'
   rendering.choose_backend(environments.renders(config))
@@ -77,7 +88,7 @@ def run(args):
   from . import load
   load.set_up(config, args.threads, args.seed)
   trained = load.load_trained(args.logdir, args.checkpoint)
-  conditions = _conditions(args, trained)
+  conditions = _conditions(args, _seen(trained))
   files.folder(out)
   print(
       f'{config.task}, {config.method}, seed {config.seed}: '
@@ -150,7 +161,8 @@ def evaluate(
   """
   args = argparse.Namespace(
       episodes=episodes, strength=strength, per=per, fill=fill, seed=seed,
-      perturb=[perturbation or 'none'], sweep=False, threads=0)
+      perturb=[perturbation or 'none'], sweep=False, threads=0, agent=None,
+      video=None)
   check(args)
   run = files.expanded(run)
   config = config_lib.saved(run)
@@ -158,7 +170,7 @@ def evaluate(
   from . import load
   load.set_up(config, 0, seed)
   trained = load.load_trained(run, checkpoint)
-  condition = _conditions(args, trained)[-1]
+  condition = _conditions(args, _seen(trained))[-1]
   found = _measured(trained, condition, episodes, seed)
   return {
       'returns': found.returns,
@@ -215,18 +227,25 @@ def check(args):
       raise UsageError(f'--{name} must be >= {low}, but is {value}')
   if args.strength is not None and args.sweep:
     raise UsageError('--strength and --sweep exclude each other')
-  for kind in args.perturb:
+  evaluate_exported.check(args)
+  for kind in args.perturb or []:
     if kind not in ('all', 'none'):
       perturbations.check(kind, args.strength, args.per, args.fill)
 
 
-def _conditions(args, trained):
-  """Lists what is evaluated, clean first: dicts as `check` returns them."""
+def _seen(trained):
   encoder, spaces = trained.agent.wm.encoder, trained.agent.obs_space
-  seen = [*encoder.cnn_keys, *encoder.mlp_keys]
-  possible = perturbations.kinds_for({k: spaces[k] for k in seen})
-  kinds = possible if 'all' in args.perturb else [
-      x for x in args.perturb if x != 'none']
+  return {k: spaces[k] for k in (*encoder.cnn_keys, *encoder.mlp_keys)}
+
+
+def _conditions(args, seen):
+  """Lists what is evaluated, clean first: dicts as `check` returns them.
+
+  `seen` is a dict of the spaces that the agent reads.
+  """
+  possible = perturbations.kinds_for(seen)
+  wanted = args.perturb or (['none'] if args.agent else ['all'])
+  kinds = possible if 'all' in wanted else [x for x in wanted if x != 'none']
   conditions = [{'kind': 'clean', 'strength': 0.0, 'per': '', 'fill': ''}]
   for kind in dict.fromkeys(kinds):
     if kind not in possible:

@@ -6,6 +6,7 @@ config.yaml and spaces.json. Each model has acted as the agent on real steps
 before anything is written.
 """
 
+import contextlib
 import json
 import shutil
 import time
@@ -82,14 +83,10 @@ def run(args):
     raise UsageError(
         f'{args.run} has no {spaces.NAME}: resume it once by the command that '
         'trained it (with what it has, it only writes this file)')
-  env, = environments.make_envs(config, 'eval', 1, args.seed + 5000)
-  try:
-    files.folder(args.out.parent)
-    with files.replacing(args.out) as folder:
-      folder.mkdir(exist_ok=True)
-      facts = _export(trained, found, env, folder, args)
-  finally:
-    env.close()
+  files.folder(args.out.parent)
+  with files.replacing(args.out) as folder:
+    folder.mkdir(exist_ok=True)
+    facts = _export(trained, found, folder, args)
   returns = np.array(facts['scores']['returns'])
   print(
       f'{args.out}: {config.task}, {config.method} at env step '
@@ -105,7 +102,7 @@ def run(args):
     print(f'  No policy.onnx: {facts["no_onnx"]}')
 
 
-def _export(trained, found, env, folder, args):
+def _export(trained, found, folder, args):
   """Writes the folder's files; returns what agent.json says, a dict."""
   import tensorflow as tf
 
@@ -122,14 +119,17 @@ def _export(trained, found, env, folder, args):
   except Exception as error:
     (folder / 'policy.onnx').unlink(missing_ok=True)
     why = exported.why_no_onnx(error)
-  times, recorded = _recorded(trained, env, interface)
+  with _environment(config, args.seed) as env:
+    times, recorded = _recorded(trained, env, interface)
   differences = {}
   for name, act in acts.items():
     times[name], differences[name] = _compared(
         act, interface, recorded, name, trained.agent)
-  episodes = [
-      exported.episode(acts['saved_model'], interface, env)
-      for _ in range(args.episodes)]
+  random = np.random.default_rng(args.seed)
+  with _environment(config, args.seed) as env:
+    episodes = [
+        exported.episode(acts['saved_model'], interface, env, random)
+        for _ in range(args.episodes)]
   rows = metrics_file.read(args.run)
   last = [x for x in rows if 'eval_return' in x][-1:]
   facts = {
@@ -151,6 +151,12 @@ def _export(trained, found, env, folder, args):
   config_lib.save(config.update({'logdir': ''}), folder / 'config.yaml')
   shutil.copyfile(args.run / spaces.NAME, folder / spaces.NAME)
   return facts
+
+
+def _environment(config, seed):
+  # With the initial states that `evaluate` begins with.
+  env, = environments.make_envs(config, 'eval', 1, seed + 5000)
+  return contextlib.closing(env)
 
 
 def _recorded(trained, env, interface):

@@ -106,6 +106,7 @@ class Exported(tf.Module):
     told = lambda specs: {
         k: [list(v.shape), v.dtype.name] for k, v in specs.items()}
     return {
+        'draws': self._draws,  # Whether evaluation draws the latents.
         'observation': told(self._observation), 'state': told(self._state),
         'noise': told({'noise': self._noise_spec})['noise'],
         'action': [
@@ -269,13 +270,28 @@ def zeros(interface):
       for k, (shape, dtype) in interface['state'].items()}
 
 
-def episode(act, interface, env):
+def noise(interface, random):
+  """Draws what `act_given` takes: float32 [B, ...].
+
+  Args:
+    interface: dict of `describe`.
+    random: numpy.random.Generator.
+  """
+  shape, _ = interface['noise']
+  if not interface['draws']:
+    return np.zeros(shape, np.float32)
+  draw = random.gumbel if len(shape) == 3 else random.normal
+  return draw(size=shape).astype(np.float32)
+
+
+def episode(act, interface, env, random):
   """Runs an episode.
 
   Args:
     act: function of `load`.
     interface: dict of `describe`; of a batch all rows act alike.
     env: environment of `environments.make_envs`.
+    random: numpy.random.Generator, of the latents.
 
   Returns:
     dict of arrays [T + 1, ...], the observations and rewards.
@@ -285,6 +301,8 @@ def episode(act, interface, env):
   steps = [env.reset()]
   while not steps[-1]['is_last']:
     rows = {k: np.stack([v] * batch) for k, v in steps[-1].items()}
-    _, state = act(observation(interface['observation'], rows), state)
+    _, state = act(
+        observation(interface['observation'], rows), state,
+        noise(interface, random))
     steps.append(env.step({'action': state['action'][0]}))
   return {k: np.stack([x[k] for x in steps]) for k in steps[0]}

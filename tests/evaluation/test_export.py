@@ -14,6 +14,7 @@ from conftest import chunk
 from conftest import make_agent
 from conftest import ROOT
 from conftest import small_config
+from PIL import Image
 
 from dreamer_idm import __main__
 from dreamer_idm.config import load as config_lib
@@ -46,15 +47,21 @@ print(len(found), 'steps')
 '''
 
 
-def test_the_models_act_as_the_agent_on_real_steps(
-    trained_run, tmp_path, capsys):
+@pytest.fixture(scope='module')
+def agents(trained_run, tmp_path_factory):
+  """Folder of two exported agents: idm from pixels, and vector."""
+  folder = tmp_path_factory.mktemp('agents') / 'in' / 'here'
   for name in ('idm', 'vector'):
-    out = tmp_path / 'agents' / name
-    code = __main__.main([
-        'export', str(trained_run(name)), '--out', str(out), '--episodes', '2'])
-    told = capsys.readouterr()
-    assert code == 0 and not told.err, told.err
-    assert 'policy.onnx' in told.out and 'ms an action' in told.out
+    assert __main__.main([
+        'export', str(trained_run(name)), '--out', str(folder / name),
+        '--episodes', '2']) == 0
+  return folder
+
+
+def test_the_models_act_as_the_agent_on_real_steps(
+    agents, trained_run, tmp_path):
+  for name in ('idm', 'vector'):
+    out = agents / name
     assert {x.name for x in out.iterdir()} == {
         'agent.json', 'config.yaml', 'policy.onnx', 'saved_model',
         'spaces.json'}
@@ -88,6 +95,50 @@ def test_the_models_act_as_the_agent_on_real_steps(
     acting = [agent.wm.encoder, agent.wm.rssm, agent._task_behavior.actor]
     assert read < 1.3 * sum(
         4 * v.shape.num_elements() for x in acting for v in x.variables)
+
+
+def evaluate(capsys, *words):
+  capsys.readouterr()
+  code = __main__.main(['evaluate', *map(str, words)])
+  return code, *capsys.readouterr()
+
+
+@pytest.mark.parametrize('name, kind', [
+    ('idm', 'rotation'), ('vector', 'sensor_noise')])
+def test_an_exported_agent_is_evaluated_and_shown(
+    agents, tmp_path, capsys, name, kind):
+  facts = json.loads((agents / name / 'agent.json').read_text())
+  code, out, err = evaluate(
+      capsys, '--agent', agents / name, '--episodes', 2, '--perturb', kind,
+      '--video', tmp_path / 'new' / 'out.gif')
+  assert code == 0 and not err, err
+  # The same episodes as on export.
+  for number, score in enumerate(facts['scores']['returns']):
+    assert f'clean, episode {number + 1} of 2: return {score:.1f}\n' in out
+  assert out.count(f'  {kind}') == 3
+  assert sorted(x.name for x in (tmp_path / 'new').iterdir()) == [
+      'out.gif', f'out_{kind}.gif']
+  with Image.open(tmp_path / 'new' / 'out.gif') as gif:
+    assert gif.n_frames == 61
+    assert gif.size == ((128, 128) if name == 'idm' else (256, 256))
+    gif.seek(30)
+    assert np.std(gif.convert('L')) > 10
+
+
+def test_what_cannot_be_evaluated_is_one_line(agents, tmp_path, capsys):
+  broken = shutil.copytree(agents / 'idm', tmp_path / 'broken')
+  (broken / 'agent.json').write_text('[]')
+  for words, part in (
+      [('--agent', tmp_path), 'is not an exported agent'],
+      [('--agent', broken), 'is not an exported agent'],
+      [('--agent', agents / 'idm', '--video', 'x.mp4'), 'must end in .gif'],
+      [('--agent', agents / 'idm', '--out', 'x'), '--out is for --logdir'],
+      [('--agent', agents / 'idm', '--logdir', 'x'), 'not allowed with'],
+      [('--agent', agents / 'idm', '--perturb', 'dead_sensor'), 'observes im'],
+      [('--logdir', tmp_path, '--video', 'x.gif'), '--video is for --agent'],
+      [(), '--logdir']):
+    code, _, err = evaluate(capsys, *words)
+    assert code == 2 and part in err and err.count('\n') == 1, err
 
 
 def recorded(run, interface):
