@@ -169,7 +169,8 @@ class Counts(Extension):
 
 
 @pytest.mark.parametrize('method', ['dreamer', 'idm'])
-def test_variables_are_as_created_until_the_first_update(monkeypatch, method):
+def test_variables_are_as_created_until_the_first_update(
+    eager, monkeypatch, method):
   common(monkeypatch, Counts)
   agent = make_agent(small_config(
       '--slow_target', 'True', '--reward_norm.momentum', 0.5,

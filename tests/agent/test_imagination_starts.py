@@ -47,7 +47,8 @@ def test_more_starts_than_states_are_all_states_as_they_are():
 @pytest.mark.parametrize('presets, expected', [
     (('dmc',), 6), (('dmc', 'idm'), 12), (('dmc', 'soft_bird'), 6),
     (('dmc', 'doubled'), 12), (('dmc', 'doubled_starts'), 12)])
-def test_a_method_works_on_the_subset(presets, expected, monkeypatch):
+def test_a_method_works_on_the_subset(
+    eager, presets, expected, monkeypatch):
   sizes = []
   imagine = upstream.agent.WorldModel.imagine
 

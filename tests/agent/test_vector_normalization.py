@@ -74,7 +74,7 @@ def test_networks_see_numbers_normalised_by_what_was_trained_on(method):
   np.testing.assert_array_equal(seen['reward'], obs['reward'])
 
 
-def test_the_decoder_predicts_normalised_numbers():
+def test_the_decoder_predicts_normalised_numbers(eager):
   agent = make_agent(small_config(
       *FLAGS, '--normalize_vectors', 'True', presets=('dmc',)))
   plain = make_agent(small_config(
@@ -89,7 +89,7 @@ def test_the_decoder_predicts_normalised_numbers():
   assert losses[0] < 10 and losses[1] > 1e5
 
 
-def test_statistics_are_saved_with_the_agent(tmp_path):
+def test_statistics_are_saved_with_the_agent(eager, tmp_path):
   config = small_config(*FLAGS, presets=('dmc',))
   first, second = make_agent(config), make_agent(config)
   first.train(chunk(seed=5), first.wm.rssm.initial(3))
