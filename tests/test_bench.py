@@ -22,6 +22,17 @@ def bench(name, path, *argv):
   return done.stdout, json.loads(path.read_text())
 
 
+def test_acting(tmp_path):
+  out, found = bench(
+      'acting', tmp_path / 'json', '--presets', 'cpu,idm', '--',
+      '--rssm.deter', '8', '--rssm.hidden', '8')
+  assert len(out.splitlines()) == 3
+  agent, model, onnx = found['cpu,idm'].values()
+  assert agent['milliseconds'] > 0
+  for part in (model, onnx):
+    assert part['difference'] < 1e-4 and part['kilobytes'] > 10
+
+
 def test_a_command_in_matrix_products(tmp_path):
   out, found = bench(
       'matmul', tmp_path / 'json', '--', sys.executable, '-c', '')

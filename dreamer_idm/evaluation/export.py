@@ -104,26 +104,16 @@ def run(args):
 
 def _export(trained, found, folder, args):
   """Writes the folder's files; returns what agent.json says, a dict."""
-  import tensorflow as tf
-
   from . import exported
   config = trained.config
   module = exported.Exported(trained, found.action, args.batch)
-  tf.saved_model.save(module, str(folder / 'saved_model'))
   interface = module.describe()
-  acts = {'saved_model': exported.load(folder / 'saved_model')}
-  why = ''
-  try:
-    module.to_onnx(folder / 'policy.onnx')
-    acts['policy.onnx'] = exported.load_onnx(folder / 'policy.onnx')
-  except Exception as error:
-    (folder / 'policy.onnx').unlink(missing_ok=True)
-    why = exported.why_no_onnx(error)
+  acts, why = write_models(module, folder)
   with _environment(config, args.seed) as env:
     times, recorded = _recorded(trained, env, interface)
   differences = {}
   for name, act in acts.items():
-    times[name], differences[name] = _compared(
+    times[name], differences[name] = compared(
         act, interface, recorded, name, trained.agent)
   random = np.random.default_rng(args.seed)
   with _environment(config, args.seed) as env:
@@ -144,13 +134,39 @@ def _export(trained, found, folder, args):
               k: v for x in last for k, v in x.items()
               if k == 'step' or k.startswith('eval') and 'return' in k}},
       'check': differences, 'milliseconds': times, 'no_onnx': why,
-      'bytes': {k: _size(folder / k) for k in acts},
+      'bytes': {k: size(folder / k) for k in acts},
       'provenance': [
           {k: x.get(k) for k in KEPT} for x in provenance.read(args.run)[-1:]]}
   (folder / 'agent.json').write_text(json.dumps(facts, indent=1) + '\n')
   config_lib.save(config.update({'logdir': ''}), folder / 'config.yaml')
   shutil.copyfile(args.run / spaces.NAME, folder / spaces.NAME)
   return facts
+
+
+def write_models(module, folder):
+  """Writes the SavedModel, and ONNX if that is possible.
+
+  Args:
+    module: exported.Exported.
+    folder: pathlib.Path, existing.
+
+  Returns:
+    dict of file name -> function, see `exported.load`; and str, why there is
+    no ONNX model, empty if there is one.
+  """
+  import tensorflow as tf
+
+  from . import exported
+  tf.saved_model.save(module, str(folder / 'saved_model'))
+  acts = {'saved_model': exported.load(folder / 'saved_model')}
+  path = folder / 'policy.onnx'
+  try:
+    module.to_onnx(path)
+    acts['policy.onnx'] = exported.load_onnx(path)
+  except Exception as error:
+    path.unlink(missing_ok=True)
+    return acts, exported.why_no_onnx(error)
+  return acts, ''
 
 
 def _environment(config, seed):
@@ -200,7 +216,7 @@ def step(interface, first, rows, outputs, state):
       latent, outputs['action'].numpy())
 
 
-def _compared(act, interface, steps, name, agent):
+def compared(act, interface, steps, name, agent):
   """Lets a model act on recorded steps.
 
   Returns milliseconds for an action, and the largest difference from the
@@ -230,6 +246,7 @@ def _compared(act, interface, steps, name, agent):
   return 1e3 * float(np.median(times)), worst
 
 
-def _size(path):
+def size(path):
+  """Bytes of a file or of a folder's files, an int."""
   parts = [path, *path.rglob('*')] if path.is_dir() else [path]
   return sum(x.stat().st_size for x in parts if x.is_file())

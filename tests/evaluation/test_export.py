@@ -194,7 +194,7 @@ def test_any_latents_and_actors(flags, presets, batch, tmp_path):
     steps.append(export.step(interface, t == 0, rows, outputs, state))
   assert steps[1][2].std() > 0.1 or agent.config.eval_state_mean
   for name, act in models.items():
-    _, worst = export._compared(act, interface, steps, name, agent)
+    _, worst = export.compared(act, interface, steps, name, agent)
     assert worst < 1e-4
     action, _ = act(*steps[0][1:2], exported.zeros(interface), steps[0][2])
     assert action.shape == (batch, 2) and all(x in SPACE for x in action)
