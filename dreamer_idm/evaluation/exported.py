@@ -238,7 +238,7 @@ def why_no_onnx(error):
         f'{error.name} is not installed (pip install "dreamer_idm[onnx]", or '
         'tf2onnx onnxruntime)')
   words = ' '.join(str(error).split())
-  return f'tf2onnx cannot convert it ({type(error).__name__}: {words[:200]})'
+  return f'it cannot be converted ({type(error).__name__}: {words[:200]})'
 
 
 def drawn(agent):

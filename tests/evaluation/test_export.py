@@ -200,6 +200,29 @@ def test_any_latents_and_actors(flags, presets, batch, tmp_path):
     assert action.shape == (batch, 2) and all(x in SPACE for x in action)
 
 
+def test_bfloat16_is_for_tensorflow_alone(tmp_path):
+  from dreamer_idm.agent import tf_setup
+  tf_setup.configure('bf16')
+  try:
+    agent = make_agent(small_config('--precision', 'bf16', presets=('dmc',)))
+    module = exported.Exported(
+        load_lib.Trained(agent.config, agent, 0, 'latest'), SPACE)
+    models, why = export.write_models(module, tmp_path)
+    interface, data = module.describe(), chunk(1, 6)
+    policy, state, steps = rollout.act(agent, 'eval'), None, []
+    for t in range(6):
+      rows = {k: v[:, t] for k, v in data.items()}
+      outputs, state = policy(rows, state)
+      steps.append(export.step(interface, t == 0, rows, outputs, state))
+  finally:
+    tf_setup.configure('32')
+  assert 'it cannot be converted' in why and 'bfloat16' in why
+  (name, act), = models.items()
+  _, worst = export.compared(act, interface, steps, name, agent)
+  assert name == 'saved_model' and worst < 0.05
+  assert [x.name for x in tmp_path.iterdir()] == ['saved_model']
+
+
 def test_a_model_that_acts_otherwise_is_not_written(
     trained_run, tmp_path, monkeypatch, capsys):
   given = exported.Exported._act_given
