@@ -14,7 +14,9 @@ PYTHON ?= python3
 SYSTEM_PACKAGES ?= yes
 PY := .venv/bin/python
 DEMO := logdir/demo
-PYTEST := $(PY) -m pytest -n auto --maxprocesses 4 --dist loadfile --durations 15
+# The longest files begin first, see tests/conftest.py.
+PYTEST := $(PY) -m pytest -n auto --maxprocesses 4 --dist loadfile \
+	--no-loadscope-reorder --durations 15
 
 .PHONY: help demo test test-all test-learning lint docs clean
 
