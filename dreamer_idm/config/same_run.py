@@ -30,14 +30,17 @@ def has_effect(key, settings):
     settings: dict of dotted keys, the run's; it may be incomplete.
 
   Returns:
-    bool, False of other methods' keys, and of how frames are rendered where the
-    patterns for images match nothing.
+    bool, False of other methods' keys, of `expl_until` where no other actor
+    explores, and of how frames are rendered where the patterns for images match
+    nothing.
   """
   section, _, rest = key.partition('.')
   if section in methods.sections():
     return section in methods.reads(settings.get('agent'))
   if rest and section not in _sections():  # Of a method of the user's own.
     return section == str(settings.get('agent')).rpartition('.')[2]
+  if key == 'expl_until':
+    return settings.get('expl_behavior') != 'greedy'
   if key in ('shadows', 'render_size'):
     return not {
         settings.get(f'{x}.cnn_keys') for x in ('encoder', 'decoder')
@@ -67,9 +70,34 @@ def idle_flags(argv, config):
       section = found[0].partition('.')[0]
       lines.append(f'note: --{name} has no effect ' + (
           f'on the agent {config.agent}; is the preset {section} missing '
-          'behind --configs?' if section in methods.sections()
-          else 'without images'))
+          'behind --configs?' if section in methods.sections() else
+          'while --expl_behavior is greedy' if found == ['expl_until'] else
+          'without images'))
   return lines
+
+
+def resumed(starts):
+  """Describes the settings that were changed on resuming.
+
+  Args:
+    starts: list of dicts, the lines of `runs.provenance`.
+
+  Returns:
+    dict of dotted keys to the values that held and from which environment step
+    on, str; or to the one value that held from the first start on, where
+    config.yaml has another.
+  """
+  from ..runs import provenance  # With NumPy.
+  found = {}
+  for key, values in provenance.changed(starts).items():
+    if INCIDENTAL.fullmatch(key):
+      continue
+    values = [tuple(x) if isinstance(x, list) else x for x in values]
+    later = [
+        f'then {x} from {start.get("step")}' for before, x, start in zip(
+            values, values[1:], starts[1:]) if x != before]
+    found[key] = ', '.join([str(values[0]), *later]) if later else values[0]
+  return found
 
 
 def changes(config, path):

@@ -13,12 +13,14 @@ import numpy as np
 
 from ..config import load as config_lib
 from ..config import rules
+from ..config import same_run
 from ..envs import environments
 from ..envs import perturbations
 from ..envs import rendering
 from ..errors import UsageError
 from ..runs import files
 from ..runs import metrics_file
+from ..runs import provenance
 from . import evaluate_exported
 from . import pictures
 
@@ -95,6 +97,9 @@ def run(args):
       f'checkpoint {trained.checkpoint} at env step {trained.env_step:,}, '
       f'{args.episodes} episodes in each of {len(conditions)} conditions.',
       flush=True)
+  if changed := same_run.resumed(provenance.read(args.logdir)):
+    print('Settings that were changed on resuming: ' + '; '.join(
+        f'{k} {v}' for k, v in changed.items()) + '.', flush=True)
   if args.checkpoint == 'best':
     print(
         'It was chosen for its return while training, the largest of many '

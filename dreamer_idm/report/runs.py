@@ -172,7 +172,8 @@ def _read(path, logdir):
     run.budget = round(steps * repeat)
   run.rows = _metrics(run)
   run.starts = _starts(run)
-  run.config.update(_changed(run))
+  if run.config:
+    run.config.update(same_run.resumed(run.starts))
   run.evaluation = _evaluation(run)
   return run
 
@@ -218,20 +219,6 @@ def _starts(run):
   except OSError as error:
     run.notes.append(f'provenance.jsonl cannot be read: {plain(error)}')
     return []
-
-
-def _changed(run):
-  """The settings that were changed on resuming, with what they were."""
-  found = {}
-  for key, values in provenance.changed(run.starts).items():
-    if same_run.INCIDENTAL.fullmatch(key) or not run.config:
-      continue
-    values = [tuple(x) if isinstance(x, list) else x for x in values]
-    later = [
-        f'then {x} from {start.get("step")}' for before, x, start in zip(
-            values, values[1:], run.starts[1:]) if x != before]
-    found[key] = ', '.join([str(values[0]), *later]) if later else values[0]
-  return found
 
 
 def _evaluation(run):

@@ -23,6 +23,8 @@ NAME = 'provenance.jsonl'
 PACKAGES = (
     'dreamerv2', 'tensorflow', 'tf-keras', 'tensorflow-probability', 'numpy',
     'gymnasium', 'dm-control', 'mujoco', 'ale-py', 'crafter', 'cma')
+# Untracked files of these kinds count as changes of a checkout.
+CODE = ('.py', '.yaml')
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
@@ -38,9 +40,10 @@ def write(logdir, changed, **facts):
 
   Returns:
     dict, the line: beside these `time` (of UTC, ISO 8601), `command`,
-    `version`, `commit` and `dirty` (whether a file that git knows was changed;
-    both None outside of a checkout), `packages` (name to version), `host`
-    and `python`.
+    `version`, `commit` and `dirty` (whether a file that git tracks was
+    changed, or there is Python or YAML that it does not track and does not
+    ignore; both None outside of a checkout), `packages` (name to version),
+    `host` and `python`.
 
   Raises:
     OSError: if it cannot be written.
@@ -129,7 +132,9 @@ def _checkout(root):
     # The package may be installed within a checkout of something else.
     if pathlib.Path(git('rev-parse', '--show-toplevel')).resolve() != root:
       return None, None
-    changes = git('status', '--porcelain', '--untracked-files=no')
-    return git('rev-parse', 'HEAD'), bool(changes)
+    changes = git('status', '--porcelain', '--untracked-files=all')
+    return git('rev-parse', 'HEAD'), any(
+        not x.startswith('??') or x.strip('"').endswith(CODE)
+        for x in changes.splitlines())
   except (OSError, subprocess.SubprocessError):
     return None, None

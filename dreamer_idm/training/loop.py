@@ -113,10 +113,10 @@ class Training:
     self.progress.note(messages.done(self.folder.path))
 
   def _announce(self):
-    record = self.folder.record(
+    record, before = self.folder.record(
         device=tf_setup.device(self._gpus),
         threads=tf_setup.threads(self._config.threads))
-    self.progress.note(messages.start(record))
+    self.progress.note(messages.start(record, before))
     for line in [
         tf_setup.unused_gpu(self._gpus),
         *messages.beginning(self._config, self.collector)]:

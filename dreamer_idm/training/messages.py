@@ -8,23 +8,38 @@ from ..upstream.config import NOTHING
 from . import episodes
 
 GB = 1e9
+_UNSAID = ('logdir', 'resume_changed')
 
 
-def start(record):
+def start(record, before=None):
   """Says what trains, on what, and which settings were changed, in a line.
 
   Args:
     record: dict, a line of `runs.provenance`.
+    before: dict, the line of the start before it, if there was one.
+
+  Returns:
+    str, one line.
   """
   commit = record['commit'] and (
       f' ({record["commit"][:10]}{", changed" if record["dirty"] else ""})')
   line = (
       f'dreamer-idm {record["version"]}{commit or ""} on {record["device"]}: '
       f'precision {record["precision"]}, threads {record["threads"]}.')
-  changed = ', '.join(
-      f'{k} {old} (now {new})' for k, (old, new) in record['changed'].items()
-      if k not in ('logdir', 'resume_changed'))
-  return f'{line} Other settings than at first: {changed}.' if changed else line
+  changed = record['changed']
+  back = {
+      k: v for k, v in (before or {}).get('changed', {}).items()
+      if k not in changed}
+  for title, settings in (
+      ('Other settings than at first', [
+          f'{k} {old} (now {new})' for k, (old, new) in changed.items()
+          if k not in _UNSAID]),
+      ('As at first again', [
+          f'{k} {old} (was {new})' for k, (old, new) in back.items()
+          if k not in _UNSAID])):
+    if settings:
+      line += f' {title}: {", ".join(settings)}.'
+  return line
 
 
 def beginning(config, envs):

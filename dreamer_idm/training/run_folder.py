@@ -68,16 +68,21 @@ class RunFolder:
         observation, action, rendered, agent, env.act_space['action']))
 
   def record(self, **facts):
-    """Adds a line on this start to provenance.jsonl; returns it, a dict.
+    """Adds a line on this start to provenance.jsonl.
 
     Args:
       **facts: see `provenance.write`; steps and precision are known here.
+
+    Returns:
+      dict, the line; and the one of the start before, None if there was none.
     """
     config, step = self._config, int(self.step)
-    return provenance.write(
+    before = provenance.read(self.path)[-1:]
+    line = provenance.write(
         self.path, same_run.changes(config, self.path / 'config.yaml'),
         step=step * config.action_repeat, agent_step=step,
         precision=config.precision, **facts)
+    return line, before[0] if before else None
 
   def attach(self, agent):
     """Takes the agent, with all its variables, for `restore` and `save`."""

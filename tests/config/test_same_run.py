@@ -145,6 +145,8 @@ def test_a_key_that_is_no_more_is_reported(path):
 @pytest.mark.parametrize('line, names', [
     ('--configs dmc --idm.sigma_h 0.2 --idm.copies=2 --actor.units 8',
      ['--idm.sigma_h', '--idm.copies']),
+    ('--configs cpu --expl_until 100', ['--expl_until']),
+    ('--configs cpu --expl_until 100 --expl_behavior Plan2Explore', []),
     ('--configs cpu --idm\\..*units 16', ['--idm\\..*units']),
     ('--configs cpu --.*head.units 16 --shadows True', []),
     ('--configs cpu_proprio --shadows True', ['--shadows']),
@@ -155,3 +157,13 @@ def test_flags_without_effect_are_named(line, names):
       line.split(), config_lib.load(line.split()))
   assert [x.split()[1] for x in notes] == names
   assert all(('preset idm' in x) == ('idm' in x.split()[1]) for x in notes)
+
+
+def test_what_was_changed_on_resuming_is_described():
+  starts = [
+      {'step': 0, 'changed': {}},
+      {'step': 400, 'changed': {'discount': [0.99, 0.5], 'steps': [5, 9]}},
+      {'step': 800, 'changed': {}}]
+  assert same_run.resumed(starts[:1]) == {}
+  assert same_run.resumed(starts) == {
+      'discount': '0.99, then 0.5 from 400, then 0.99 from 800'}

@@ -407,6 +407,8 @@ def test_two_trainings_of_a_folder_and_step_are_not_mixed(
   run = shutil.copytree(runs / 'vector', tmp_path / 'run')
   paths = [run / 'evaluation' / 'evaluation.json',
            run / 'reconstruct' / 'drift.json']
+  with (run / 'provenance.jsonl').open('a') as file:
+    file.write('{"step": 60, "changed": {"discount": [0.98, 0.9]}}\n')
 
   def both(kind):
     for words in (
@@ -414,6 +416,8 @@ def test_two_trainings_of_a_folder_and_step_are_not_mixed(
         ('reconstruct', run, '--frames', 5)):
       done = here(*words)
       assert done.returncode == 0, done.stderr
+      assert words[0] != 'evaluate' or (
+          'on resuming: discount 0.98, then 0.9 from 60.' in done.stdout)
     return [json.loads(x.read_text()) for x in paths]
 
   before = both('dead_sensor')

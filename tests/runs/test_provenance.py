@@ -65,6 +65,10 @@ def test_the_commit_and_whether_the_tree_was_changed(tmp_path, checkout):
   (checkout / 'unknown').write_text('')  # As a logdir is.
   line = provenance.write(tmp_path, {}, **FACTS)
   assert (line['commit'], line['dirty']) == (head, False)
+  (checkout / 'ünknown.py').write_text('')  # As a user's environment is.
+  line = provenance.write(tmp_path, {}, **FACTS)
+  assert (line['commit'], line['dirty']) == (head, True)
+  (checkout / 'ünknown.py').unlink()
   (checkout / 'known').write_text('2')
   line = provenance.write(tmp_path, {}, **FACTS)
   assert (line['commit'], line['dirty']) == (head, True)

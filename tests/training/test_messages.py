@@ -23,6 +23,19 @@ def env():
       act_space={'action': BOX(-1, 1, (2,))})
 
 
+def test_the_start_names_settings_that_change_and_those_that_change_back():
+  record = {
+      'version': '1', 'commit': None, 'device': 'CPU', 'precision': '32',
+      'threads': 1, 'changed': {'discount': [0.99, 0.5]}}
+  before = {'changed': {
+      'discount': [0.99, 0.7], 'seed': [1, 2], 'resume_changed': [False, True]}}
+  line = messages.start(record)
+  assert line.endswith('first: discount 0.99 (now 0.5).')
+  line = messages.start(record, before)
+  assert line.endswith('(now 0.5). As at first again: seed 1 (was 2).')
+  assert 'again' not in messages.start(record, {'changed': {}})
+
+
 @pytest.mark.parametrize('flags, steps, size', [
     ([], '1,000', '0.00025'),
     (['--replay.capacity', '400'], '400', '0.0001'),
