@@ -109,6 +109,7 @@ class DMControl(upstream_envs.DMC):
     self._observations = observations.Observations(space, self._size, task)
     # Its own spaces: observations, actions, and whether `image` is missing.
     self.own_spaces = space, self.act_space['action'], False
+    self.log_names = ()
     # Shapes such as [1, n] are usual in dm_control: not worth a note.
     self.notes, self.ignored = [], self._observations.ignored
 

@@ -60,6 +60,9 @@ class GymnasiumEnv:
     # Its own spaces: observations, actions, and whether `image` is missing.
     self.own_spaces = env.observation_space, env.action_space, renders
     self.ignored = self._observations.ignored
+    # Names `log_*` that its observations have beside those of its space.
+    self.log_names = tuple(dict.fromkeys(
+        (*self._observations.log_names, *logged)))
     self.notes = [*self._observations.notes, *self._unbounded()]
 
   def _unbounded(self):

@@ -69,6 +69,11 @@ class Observations:
     """Dict of name -> keys that lead to it, and its own gymnasium space."""
     return {name: (leaf.path, leaf.space) for name, leaf, _ in self._readers}
 
+  @property
+  def log_names(self):
+    """List of str, the `log_*` of the space."""
+    return [leaf.name for leaf in self._logged]
+
   def _renamed(self, leaf, reserved):
     # The observation's name here.
     if leaf.name not in reserved:

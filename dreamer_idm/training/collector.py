@@ -87,6 +87,11 @@ class Collector:
     return self.envs[0].act_space
 
   @property
+  def log_names(self):
+    """Collection of str, the `log_*` that episodes have."""
+    return self.envs[0].log_names
+
+  @property
   def restarts(self):
     """How often environments were restarted in this process."""
     return sum(x.restarts for x in self.envs)

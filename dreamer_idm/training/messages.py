@@ -47,14 +47,16 @@ def beginning(config, envs):
 
   Args:
     config: upstream's Config with our keys.
-    envs: has `obs_space` and `act_space`, dicts of gymnasium spaces.
+    envs: has `obs_space` and `act_space`, dicts of gymnasium spaces, and
+      `log_names`, a collection of str: what is logged besides.
 
   Returns:
     list of str, one line each.
   """
   lines = [
       *_memory(config, envs),
-      *_unlogged(config, {**envs.obs_space, **envs.act_space})]
+      *_unlogged(
+          config, {**envs.obs_space, **envs.act_space}, envs.log_names)]
   if config.steps <= config.prefill:
     lines.append(
         'This run ends with its random steps: steps is '
@@ -77,7 +79,7 @@ def _memory(config, envs):
     yield f'This machine has {total / GB:.2g} GB: lower --replay.capacity.'
 
 
-def _unlogged(config, spaces):
+def _unlogged(config, spaces, log_names):
   # What --log_keys_* name and nothing has; upstream's defaults do not count.
   for key in ('log_keys_sum', 'log_keys_mean', 'log_keys_max'):
     # A bar separates alternatives for certain where there are no brackets.
@@ -85,11 +87,11 @@ def _unlogged(config, spaces):
     parts = [pattern] if re.search(r'[][()\\]', pattern) else (
         pattern.split('|'))
     lost = [x for x in parts if x not in NOTHING and not any(
-        re.match(x, name) for name in spaces)]
+        re.match(x, name) for name in (*spaces, *log_names))]
     if lost:
       yield (
           f'--{key} {"|".join(lost)} matches nothing in the episodes '
-          f'({", ".join(spaces)}), so nothing is logged of it.')
+          f'({", ".join((*spaces, *log_names))}), so nothing is logged of it.')
   images = [k for k, v in spaces.items() if len(v.shape) == 3]
   lost = [x for x in config.log_keys_video if x not in (*images, 'image')]
   if lost:

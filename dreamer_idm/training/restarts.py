@@ -54,9 +54,9 @@ class Restarted:
     self._env = make(0)
     # Kept, for when there is no environment to ask.
     self.obs_space, self.act_space = self._env.obs_space, self._env.act_space
-    self.notes, self.ignored, self.own_spaces = (
+    self.notes, self.ignored, self.own_spaces, self.log_names = (
         environments.attribute(self._env, x)
-        for x in ('notes', 'ignored', 'own_spaces'))
+        for x in ('notes', 'ignored', 'own_spaces', 'log_names'))
     self._obs: dict = {}
 
   @property

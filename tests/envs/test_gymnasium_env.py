@@ -331,6 +331,18 @@ def test_numbers_of_info_are_logged_under_their_names():
               logged=('log_text',))
 
 
+def test_what_is_logged_beside_the_space_is_known_before_the_first_step():
+  class Logging(Several):
+    observation_space = gymnasium.spaces.Dict({
+        'a': gymnasium.spaces.Box(-1, 1, (2,)),
+        'log_success': gymnasium.spaces.Box(0, 1, ())})
+
+  env = gymnasium_env.GymnasiumEnv(
+      Logging(), 'gym_x', 1, (8, 8), 0, logged=('log_force', 'log_success'))
+  assert env.log_names == ('log_success', 'log_force')
+  assert not {*env.log_names} & {*env.obs_space}
+
+
 @pytest.mark.parametrize('patterns, names', [
     (('^$', '^$', '^$'), ()), (('log_a', '^log_b$|^log_c$', '^$'), (
         'log_a', 'log_b', 'log_c')), (('log_a', '^log_.*', 'log_a'), ('log_a',))

@@ -20,7 +20,7 @@ def env():
   """A step of 250 bytes: an image, and an action of two float32."""
   return types.SimpleNamespace(
       obs_space={'image': BOX(0, 255, (242,), np.uint8)},
-      act_space={'action': BOX(-1, 1, (2,))})
+      act_space={'action': BOX(-1, 1, (2,))}, log_names=())
 
 
 def test_the_start_names_settings_that_change_and_those_that_change_back():
@@ -66,6 +66,7 @@ def test_a_run_of_random_steps_alone_is_reported(env, steps, told):
 @pytest.mark.parametrize('flags, told', [
     ([], ''),
     (['--log_keys_sum', '^reward$|log_hit'], ''),
+    (['--log_keys_max', '^log_success$', '--log_keys_mean', 'log_s.*'], ''),
     (['--log_keys_sum', 'log_hit|log_tpyo'], '--log_keys_sum log_tpyo matches'),
     (['--log_keys_max', '^log_(a|b)$'], '--log_keys_max ^log_(a|b)$ matches'),
     (['--log_keys_video', 'image', 'front'], ''),
@@ -74,7 +75,8 @@ def test_keys_to_log_that_nothing_has_are_named(flags, told):
   spaces = {
       'front': BOX(0, 255, (8, 8, 3), np.uint8), 'reward': BOX(-1, 1, ()),
       'log_hit': BOX(0, 1, ()), 'action': BOX(-1, 1, (2,))}
-  envs = types.SimpleNamespace(obs_space=spaces, act_space={})
+  envs = types.SimpleNamespace(
+      obs_space=spaces, act_space={}, log_names=('log_success',))
   _, *lines = messages.beginning(config(*flags), envs)
   assert len(lines) == bool(told) and ''.join(lines).startswith(told)
   # Upstream's default names an image, which vector tasks do not have.
