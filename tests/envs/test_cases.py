@@ -21,6 +21,7 @@ from dreamer_idm.envs import images
 from dreamer_idm.evaluation import rollout
 from dreamer_idm.runs import checkpoints
 from dreamer_idm.training import collector as collector_lib
+from dreamer_idm.training import messages
 
 # A robot of which there is one: it holds a port while it lives.
 ROBOT = '''
@@ -220,6 +221,69 @@ def test_tasks_of_others_are_collected_with_the_preset(
   for key, shape in expected.items():
     assert batch[key].shape[2:] == shape
     assert f'{key} [' in notes[0].split('ignores')[0]
+
+
+# Frames of any size and number of channels, with two ways to log a success.
+FRAMES = '''
+import gymnasium
+import numpy as np
+Box = gymnasium.spaces.Box
+
+class Frames(gymnasium.Env):
+  action_space = Box(-1, 1, (2,))
+
+  def __init__(self, shape):
+    self.observation_space = gymnasium.spaces.Dict({
+        'image': Box(0, 255, shape, np.uint8), 'log_success': Box(0, 1, ())})
+
+  def reset(self, seed=None, options=None):
+    super().reset(seed=seed)
+    self._now = 0
+    return self._obs(), {}
+
+  def step(self, action):
+    self._now += 1
+    return self._obs(), 0.1, False, False, {'is_success': self._now == 30}
+
+  def _obs(self):
+    shape = self.observation_space['image'].shape
+    # Each channel has a value of its own, below 255 for up to 12.
+    image = np.zeros(shape, np.uint8) + 20 * np.arange(shape[-1])
+    return {'image': image.astype(np.uint8),
+            'log_success': np.float32(self._now == 30)}
+
+for name, shape in {
+    'Gray': (84, 84, 1), 'Stack': (84, 84, 9), 'Depth': (32, 32, 4)}.items():
+  gymnasium.register(
+      f'{name}-v0', Frames, max_episode_steps=30, kwargs={'shape': shape})
+'''
+
+
+@pytest.mark.parametrize('name, channels', [
+    ('Gray', 1), ('Stack', 9), ('Depth', 4)])
+def test_frames_of_any_channels_and_a_late_success_are_collected(
+    tmp_path, monkeypatch, name, channels):
+  (tmp_path / 'anyframes.py').write_text(FRAMES)
+  monkeypatch.chdir(tmp_path)
+  config = config_lib.load([
+      '--configs', 'cpu', '--task', f'gym_anyframes:{name}-v0',
+      '--log_keys_max', 'log_success|log_is_success'])
+  notes = []
+  collector = collector_lib.Collector(
+      config, tmp_path / 'episodes', upstream.common.Counter(0), 0, None,
+      notes.append)
+  try:
+    lines = messages.beginning(config, collector)
+    collector.prefill(30)
+    batch = next(collector.replay.batches(2, 6))
+  finally:
+    collector.close()
+  assert batch['image'].shape == (2, 6, 32, 32, channels)
+  assert (batch['image'] == 20 * np.arange(channels)).all()
+  assert not any('log_' in x for x in (*lines, *notes)), (lines, notes)
+  episode = np.load(next((tmp_path / 'episodes').glob('*.npz')))
+  for key in ('log_success', 'log_is_success'):
+    assert list(episode[key]) == [0] * 30 + [1]
 
 
 def test_a_small_target_is_in_the_image_of_the_agent():
