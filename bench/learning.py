@@ -13,8 +13,9 @@ its end. The seeds were not used while the presets were searched.
 
 import argparse
 import collections
+import json
 import pathlib
-import shutil
+import re
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -102,7 +103,20 @@ def copy(logdir):
     for file in ('metrics.jsonl', 'config.yaml', 'provenance.jsonl'):
       if (logdir / name(run) / file).exists():
         target.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(logdir / name(run) / file, target / file)
+        text = (logdir / name(run) / file).read_text('utf-8')
+        (target / file).write_text(_without_machine(text, file), 'utf-8')
+
+
+def _without_machine(text, file):
+  # Folders and hosts are nobody else's business.
+  if file == 'config.yaml':
+    return re.sub(r'(?m)^(logdir|offline): .*', r"\1: ''", text)
+  if file == 'provenance.jsonl':
+    lines = [json.loads(x) for x in text.splitlines()]
+    return ''.join(json.dumps(
+        {k: v for k, v in x.items() if k not in ('host', 'command')}) + '\n'
+                   for x in lines)
+  return text
 
 
 def summarize():
