@@ -160,11 +160,13 @@ def draw():
       for task, axis in places.items():
         target, at = TARGETS[task][kind]
         axis.plot(at / 1000, target, 'k*', markersize=9)
-        axis.set(title=f'{task}, {kind}', xlim=(0, 1.05 * at / 1000), ylim=0)
-      for run in runs():
+        axis.set(title=f'{task}, {kind}', xlim=(0, 1.05 * at / 1000))
+      for run in (x for x in runs() if x.input == kind):
         steps, returns = metrics_file.series(
             metrics_file.read(OUT / name(run), ['eval_return']), 'eval_return')
         places[run.task].plot(steps / 1000, returns, color=colors[run.method])
+      for axis in places.values():
+        axis.set_ylim(bottom=0)
     for axis in axes[-1]:
       axis.set_xlabel('environment steps, thousands')
     for row in axes:
