@@ -4,6 +4,7 @@ import os
 import re
 
 from .. import display
+from ..runs import provenance
 from ..upstream.config import NOTHING
 from . import episodes
 
@@ -27,16 +28,15 @@ def start(record, before=None):
       f'dreamer-idm {record["version"]}{commit or ""} on {record["device"]}: '
       f'precision {record["precision"]}, threads {record["threads"]}.')
   changed = record['changed']
-  back = {
-      k: v for k, v in (before or {}).get('changed', {}).items()
+  back = {  # Of a file that may be damaged.
+      k: v[-1] for k, v in provenance.changed([before or {}]).items()
       if k not in changed}
   for title, settings in (
       ('Other settings than at first', [
           f'{k} {old} (now {new})' for k, (old, new) in changed.items()
           if k not in _UNSAID]),
       ('As at first again', [
-          f'{k} {old} (was {new})' for k, (old, new) in back.items()
-          if k not in _UNSAID])):
+          f'{k} (was {v})' for k, v in back.items() if k not in _UNSAID])):
     if settings:
       line += f' {title}: {", ".join(settings)}.'
   return line

@@ -32,8 +32,9 @@ def test_the_start_names_settings_that_change_and_those_that_change_back():
   line = messages.start(record)
   assert line.endswith('first: discount 0.99 (now 0.5).')
   line = messages.start(record, before)
-  assert line.endswith('(now 0.5). As at first again: seed 1 (was 2).')
-  assert 'again' not in messages.start(record, {'changed': {}})
+  assert line.endswith('(now 0.5). As at first again: seed (was 2).')
+  for damaged in ({}, {'changed': None}, {'changed': {'seed': 3}}):
+    assert messages.start(record, damaged) == line.partition(' As at')[0]
 
 
 @pytest.mark.parametrize('flags, steps, size', [
