@@ -61,7 +61,8 @@ def test_a_loss_that_is_not_finite_ends_it_with_the_last_state_kept(
       episode['reward'][:] = 1e30
   at_step(first, 75, poison)
   with pytest.raises(TrainingError, match=(
-      r'model_loss is not finite in update 4: lower .* Stopped at env step '
+      r'(model_loss|distribution of actions) is not finite in update 4: '
+      r'lower .* Stopped at env step '
       r'80; the same command resumes from the last checkpoint, at env step '
       r'60\.')):
     first.run()
