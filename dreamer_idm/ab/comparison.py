@@ -92,6 +92,7 @@ class Comparison:
   def _on_end(self, trial, future):
     """Decides what follows an attempt."""
     if error := future.exception():
+      trial_process.log_error(trial.logdir, error)
       last = str(error).strip().rpartition('\n')[2]
       code, why = 1, f'cannot be run, {type(error).__name__}: {last}'[:300]
     else:

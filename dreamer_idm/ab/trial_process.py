@@ -10,6 +10,7 @@ import subprocess
 import sys
 import sysconfig
 import time
+import traceback
 
 import psutil
 
@@ -70,6 +71,12 @@ def attempt(command, logdir, environ, memory, asked, directory=None):
       os.killpg(popen.pid, signal.SIGKILL)  # What it started may outlast it.
     code = popen.wait()
   return code, why
+
+
+def log_error(logdir, error):
+  """Appends the traceback of an engine's own Exception to a trial's log."""
+  with contextlib.suppress(OSError), (logdir / LOG).open('a') as log:
+    log.writelines(traceback.format_exception(error))
 
 
 def _resident(process):

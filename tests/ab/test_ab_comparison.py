@@ -117,7 +117,10 @@ class FailingEngine:
   def start(self, trial):
     self.starts.append(self.clock.now)
     future = concurrent.futures.Future()
-    future.set_exception(OSError('full'))
+    try:
+      raise OSError('full')
+    except OSError as error:
+      future.set_exception(error)
     return future
 
 
@@ -135,6 +138,9 @@ def test_the_pause_before_a_retry_grows(tmp_path, capsys, monkeypatch):
   assert 'OSError: full; retry 1 of 3 in 5s' in out
   assert 'OSError: full; retry 3 of 3 in 3m' in out
   assert 'OSError: full; not retried' in out
+  log = (trials[0].logdir / 'ab.log').read_text()
+  assert log.count('Traceback (most recent call last)') == 4
+  assert "in start\n    raise OSError('full')" in log
 
 
 def test_folders_that_cannot_be_made(tmp_path, capsys):
