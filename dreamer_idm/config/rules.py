@@ -43,6 +43,7 @@ RULES = {
         'a file name', lambda x: re.fullmatch(r'\w[\w.+-]*', x) is not None),
     'precision': one_of('auto', '16', 'bf16', '32'),
     'threads': at_least(0),
+    'loggers': one_of('jsonl', 'tensorboard', 'csv', 'wandb', 'mlflow'),
     'batch_multiplier': at_least(1),
     'checkpoints': at_least(1),
     'eval_eps': at_least(0),

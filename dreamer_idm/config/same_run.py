@@ -14,7 +14,7 @@ from . import rules
 # may differ between starts of the same run. `report` reads it too.
 INCIDENTAL = re.compile(
     r'steps|logdir|threads|checkpoints|jit|fast|envs_parallel|eval_every|'
-    r'log_every|log_keys_\w+|resume_changed')
+    r'log_every|log_keys_\w+|loggers|resume_changed')
 # A run's checkpoint, replay and name fit no other values of these keys.
 FIXED = re.compile(
     r'agent|method|seed|task|action_repeat|render_size|shadows|precision|'

@@ -236,8 +236,9 @@ class Training:
         **self.learner.state()}, score)
 
   def close(self):
-    """Closes environments and the progress display."""
+    """Closes the log, environments and the progress display."""
     gc.unfreeze()
+    self.folder.log.close()
     self.progress.close()
     self.collector.close()
     self.evaluator.close()

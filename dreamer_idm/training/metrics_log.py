@@ -14,6 +14,7 @@ from ..runs import files
 from ..runs import metrics_file
 from ..runs import plots
 from . import failures
+from . import loggers
 
 common = upstream.common
 REDUCTIONS = {
@@ -80,7 +81,7 @@ def _ends_a_line(path, size):
 
 
 class RunLog:
-  """metrics.jsonl, TensorBoard events and pictures in one logdir."""
+  """metrics.jsonl, what `loggers` names, and pictures in one logdir."""
 
   def __init__(self, config, logdir, step, note=print):
     """Opens the files, to append to what is there; see `rewind`.
@@ -94,11 +95,10 @@ class RunLog:
     self._config, self._logdir, self._step = config, logdir, step
     self._notes = failures.Notes(note)
     self._metrics = collections.defaultdict(list)
-    self._logger = common.Logger(step, [
-        common.JSONLOutput(logdir),
-        self._dispensable("TensorBoard's log")(
-            common.TensorBoardOutput(str(logdir))),
-    ], multiplier=config.action_repeat)
+    self._outputs = loggers.outputs(
+        config, logdir, self._dispensable("TensorBoard's log"), note)
+    self._logger = common.Logger(
+        step, self._outputs, multiplier=config.action_repeat)
 
   @contextlib.contextmanager
   def _dispensable(self, name):
@@ -232,9 +232,22 @@ class RunLog:
             self._config.render_size)
 
   def curve(self):
-    """Draws the learning curve of what has been written."""
+    """Draws the learning curve of what has been written; metrics.csv too."""
     config = self._config
+    self._csv()
     with self._dispensable('learning_curve.png'):
       plots.learning_curve(
           {config.method: self._logdir}, self._logdir / 'learning_curve.png',
           f'{config.task}, seed {config.seed}')
+
+  def close(self):
+    """Ends what other services know of the run."""
+    self._csv()
+    for output in self._outputs:
+      if hasattr(output, 'close'):
+        output.close()
+
+  def _csv(self):
+    if 'csv' in self._config.loggers:
+      with self._dispensable('metrics.csv'):
+        loggers.write_csv(self._logdir)

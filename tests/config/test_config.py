@@ -471,7 +471,8 @@ def test_help_names_every_preset_and_key_of_ours():
     # With something behind the name.
     assert re.search(rf'(?m)^  {name} +\S', text), name
   for key, value in Config(OURS['defaults']).flat.items():
-    assert re.search(rf'--{re.escape(key)} {value or ""}', text), key
+    words = ' '.join(value) if isinstance(value, tuple) else value or ''
+    assert re.search(rf'--{re.escape(key)} {words}', text), key
 
 
 def test_help_takes_its_words_from_the_file(monkeypatch, tmp_path):
