@@ -114,6 +114,7 @@ def test_an_error_in_a_users_environment_is_shown(tmp_path):
   assert out.splitlines()[-2] == '1 failed'
 
 
+@pytest.mark.slow
 def test_a_killed_run_is_resumed(tmp_path):
   """Two real trials of a user's environment, which kills one of them.
 

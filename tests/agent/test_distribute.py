@@ -1,5 +1,6 @@
 """tf.distribute, on two logical devices of one CPU."""
 
+import pytest
 from conftest import ROOT
 from conftest import run_script
 
@@ -44,6 +45,7 @@ print('ok')
 """
 
 
+@pytest.mark.slow
 def test_two_replicas_train_one_agent(tmp_path):
   done = run_script(
       tmp_path, SCRIPT.format(tests=str(ROOT / 'tests')), timeout=900)

@@ -348,6 +348,7 @@ def test_drift_is_what_numpy_makes_of_the_decodings(eager, runs):
       result['pixel_error'], [np.sqrt(square.mean())], rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_each_run_has_its_own_precision_and_bodies(
     here, runs, tmp_path, monkeypatch):
   import tensorflow as tf

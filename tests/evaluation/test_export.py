@@ -168,6 +168,7 @@ def recorded(run, interface):
 SPACE = gymnasium.spaces.Box(np.float32([-2, 0]), np.float32([4, np.inf]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('flags, presets, batch', [
     (['--rssm.discrete', '4'], ['dmc', 'idm'], 2),
     (['--actor.dist', 'trunc_normal', '--eval_state_mean', 'True'], ['dmc'], 3),

@@ -35,6 +35,7 @@ def call(folder, *args):
       timeout=900)
 
 
+@pytest.mark.slow
 def test_the_page_s_example_trains_and_is_explained(clone):
   done = call(clone, 'run.py', *RUN, '--logdir', 'logdir')
   assert done.returncode == 0, done.stdout + done.stderr

@@ -86,6 +86,7 @@ def test_no_checkpoint_is_made_of_parameters_that_are_not_finite(
       tmp_path / 'checkpoints').names() == ['60', 'latest', 'best']
 
 
+@pytest.mark.slow
 def test_steps_that_float16_skips_are_counted(training, tmp_path):
   tf_setup.configure('16')
   try:

@@ -181,6 +181,7 @@ def test_a_run_does_not_resume_with_other_networks(twice, capfd):
   assert (folder / 'first' / 'config.yaml').read_bytes() == before
 
 
+@pytest.mark.slow
 def test_a_finished_run_resumes_with_more_steps(twice):
   folder, _ = twice
   logdir = folder / 'first'
@@ -290,6 +291,7 @@ def test_resuming_restores_all_that_can_be(eager, tmp_path):
     second.close()
 
 
+@pytest.mark.slow
 def test_vector_observations(trained_run):
   folder = trained_run('vector')
   rows = metrics(folder)
