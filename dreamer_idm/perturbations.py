@@ -6,8 +6,9 @@
   env = gymnasium.make('CarRacing-v3')
   env = perturbations.Perturb(env, 'rotation', strength=5)
 
-`KINDS` are the same as those of `dreamer-idm evaluate --perturb`. Neither
-TensorFlow nor dm_control is needed.
+`KINDS` are those of `dreamer-idm evaluate --perturb` that change observations;
+those that change the scene of dm_control are not among them. Neither TensorFlow
+nor dm_control is needed.
 """
 
 import gymnasium
@@ -16,10 +17,11 @@ import numpy as np
 from .envs import images
 from .envs import observations
 from .envs import perturbations as perturbations_lib
-from .envs.perturbations import KINDS
 from .errors import UsageError
 
 __all__ = ['KINDS', 'Perturb']
+KINDS = {
+    k: v for k, v in perturbations_lib.KINDS.items() if v.of != 'scene'}
 
 
 class Perturb(
@@ -46,9 +48,10 @@ class Perturb(
     Args:
       env: gymnasium.Env.
       kind: str, a key of `KINDS`.
-      strength: float, in the kind's unit, 0 for none; None: its default.
-      per: str, whether to draw for each `frame` or for each `episode`; None:
-        the kind's default.
+      strength: float, in the kind's unit, 0 for none; or `easy`, `medium`,
+        `hard`; None: its default.
+      per: str, whether to draw for each `frame` or for each `episode`, or
+        `walk` at random from frame to frame; None: the kind's default.
       fill: str, what comes in at the edges of images: `zero`, which is black,
         or the `nearest` pixel.
 

@@ -16,6 +16,7 @@ from ..errors import UsageError
 from ..patches import mujoco_gl
 from ..upstream import envs as upstream_envs
 from . import observations
+from . import scene
 
 # In a process of its own, since importing dm_control fixes its rendering
 # backend. Upstream splits names at the first underscore and knows one domain
@@ -80,9 +81,13 @@ def make(config, seed, images):
   elif not composer:
     # A proxy, for a cycle would leave the rendering context to the garbage
     # collector, which may run in another thread than the context's.
+    dmc.view = scene.View(
+        inner.physics.model, inner.physics.data, dmc._camera,
+        functools.partial(_upload, weakref.proxy(inner.physics)))
     inner.physics.render = functools.partial(
         _render, weakref.proxy(inner.physics), {},
-        None if config.shadows else {'shadow': False, 'reflection': False})
+        None if config.shadows else {'shadow': False, 'reflection': False},
+        dmc.view)
   (inner.random_state if composer else inner.task.random).seed(seed)
   env = upstream_envs.NormalizeAction(dmc)
   env.close = lambda: inner.physics.free()
@@ -94,6 +99,8 @@ class DMControl(upstream_envs.DMC):
 
   Upstream's encoder reads no scalars, such as the height of a walker.
   """
+
+  view: scene.View  # Of the suite's tasks, if they are rendered.
 
   def prepare(self, task, images):
     """Settles how the task's observations are converted.
@@ -127,6 +134,10 @@ class DMControl(upstream_envs.DMC):
     return math.ceil(steps / self._action_repeat) if np.isfinite(
         steps) else None
 
+  def perturb_scene(self, perturbation):
+    """Renders all frames from now on under a perturbation of the scene."""
+    self.view.perturbation = perturbation
+
   def reset(self):
     """Begins an episode; returns its observation, a dict."""
     return self._converted(super().reset(), 'reset')
@@ -140,14 +151,23 @@ class DMControl(upstream_envs.DMC):
     return {**self._observations.convert(obs, where), **flags}
 
 
-def _render(physics, cameras, flags, height, width, camera_id):
+def _render(physics, cameras, flags, view, height, width, camera_id):
   # As `physics.render`, which makes a new camera for every image: a third of
   # the time of a small one.
   from dm_control.mujoco import engine
   which = height, width, camera_id
   if which not in cameras:
     cameras[which] = engine.Camera(physics, *which)
-  return cameras[which].render(render_flag_overrides=flags).copy()
+  with view.perturbed():
+    return cameras[which].render(render_flag_overrides=flags).copy()
+
+
+def _upload(physics, texture):
+  import mujoco
+  with physics.contexts.gl.make_current() as context:
+    context.call(
+        mujoco.mjr_uploadTexture, physics.model.ptr,
+        physics.contexts.mujoco.ptr, texture)
 
 
 @contextlib.contextmanager

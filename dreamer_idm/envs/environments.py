@@ -53,6 +53,15 @@ def renders(config):
       re.match(x.cnn_keys, 'image') for x in (config.encoder, config.decoder))
 
 
+def has_scene(task):
+  """Whether the scene of a task can be perturbed; those of dm_control.suite.
+
+  The others of dm_control compile a model of their own for every episode.
+  """
+  return task.startswith('dmc_') and not task.startswith(
+      ('dmc_manip_', 'dmc_locom_'))
+
+
 def reads_images(config, obs_space):
   """Says whether the agent's encoder takes images.
 
@@ -202,6 +211,11 @@ def make_envs(config, mode, count, seed, perturb=None):
     if mode == 'train':
       raise ValueError('Training must not see perturbed observations.')
     perturb = perturbations.check(**perturb)
+    if perturbations.KINDS[perturb['kind']].of == 'scene' and not (
+        has_scene(config.task) and renders(config)):
+      raise UsageError(
+          f'{perturb["kind"]} is for frames of dm_control.suite alone, and '
+          f'{config.task} has none here')
   check_task(config.task)
   rendering.choose_backend(required=renders(config))
   safe = rendering.in_process_is_safe()

@@ -2,20 +2,27 @@
 
 The paper rotates every frame by an angle from U(-5, 5) degrees. The others
 are what a robot meets: a camera that was knocked, light, noise, dirt on the
-lens; for vectors a noisy, miscalibrated or dead sensor.
+lens; for vectors a noisy, miscalibrated or dead sensor. Those of the `scene`
+change what dm_control renders, in place of the picture.
 """
 
 import collections
+import contextlib
 import math
 
 import numpy as np
 import scipy.ndimage
 
 from ..errors import UsageError
+from . import scene
 
 # What comes in at the edges, in SciPy's words.
 FILL = {'zero': 'constant', 'nearest': 'nearest'}
-PER = ('frame', 'episode')
+PER = ('frame', 'walk', 'episode')
+LEVELS = {'easy': 0.5, 'medium': 1.0, 'hard': 2.0}  # Times the default.
+WALK = 0.05  # Standard deviation of a step, a fraction of the whole range.
+# These have no number that could walk.
+UNRELATED = ('noise', 'blur', 'occlusion', 'sensor_noise', 'dead_sensor')
 
 # of: what it changes. strength, most: the default and the largest. per: how
 # often it is drawn if nothing is said.
@@ -143,6 +150,26 @@ KINDS = {
     'dead_sensor': Kind(
         _dead_sensor, 'vector', 0.05, 1.0, 'episode',
         'fraction of all numbers, rounded up'),
+    'camera_roll': Kind(
+        scene.camera_roll, 'scene', 10.0, 180.0, 'walk', 'degrees either way'),
+    'camera_pitch': Kind(
+        scene.camera_pitch, 'scene', 0.1, 1.0, 'walk',
+        'fraction of the field of view, either way'),
+    'camera_yaw': Kind(
+        scene.camera_yaw, 'scene', 0.1, 1.0, 'walk',
+        'fraction of the field of view, either way'),
+    'camera_shift': Kind(
+        scene.camera_shift, 'scene', 0.1, 0.5, 'walk',
+        'fraction of what is seen, either way'),
+    'colors': Kind(
+        scene.colors, 'scene', 0.25, 1.0, 'episode',
+        'fraction of white, either way'),
+    'light': Kind(
+        scene.light, 'scene', 0.4, 1.0, 'episode',
+        'fraction of its strength and of 60 degrees, either way'),
+    'background': Kind(
+        scene.background, 'scene', 0.5, 1.0, 'episode',
+        'weight of a picture before the sky'),
 }
 
 
@@ -151,10 +178,12 @@ def check(kind, strength=None, per=None, fill='zero'):
 
   Args:
     kind: str, a key of `KINDS`.
-    strength: float, in the kind's unit; None for its default.
+    strength: float, in the kind's unit, or `easy`, `medium`, `hard`: half the
+      default, the default, twice the default; None for the default.
     per: str, whether random numbers are drawn for each 'frame' or for each
-      'episode'; None for the kind's default.
-    fill: str, what comes in at the edges, 'zero' or 'nearest'.
+      'episode', or 'walk' from frame to frame; None for the kind's default.
+    fill: str, what comes in at the edges, 'zero' or 'nearest'; of `background`
+      a folder of pictures, or else 'noise'.
 
   Returns:
     dict of these four, complete.
@@ -166,32 +195,72 @@ def check(kind, strength=None, per=None, fill='zero'):
     raise UsageError(
         f'unknown perturbation {kind!r}: expected {", ".join(KINDS)}')
   rule = KINDS[kind]
-  strength = rule.strength if strength is None else strength
+  strength = 'medium' if strength is None else strength
+  if isinstance(strength, str) and strength in LEVELS:
+    strength = min(LEVELS[strength] * rule.strength, rule.most)
   per = rule.per if per is None else per
   number = isinstance(strength, (int, float, np.number))
   if not number or isinstance(strength, bool) or not (
       0 <= strength <= rule.most):
     raise UsageError(
-        f'the strength of {kind} is {strength!r}, but must be a number from 0 '
-        f'to {rule.most:g} ({rule.unit})')
-  if per not in PER:
-    raise UsageError(f'per is {per!r}, but must be frame or episode')
-  if fill not in FILL:
+        f'the strength of {kind} is {strength!r}, but must be {_or(LEVELS)}, '
+        f'or a number from 0 to {rule.most:g} ({rule.unit})')
+  possible = [x for x in PER if x != 'walk' or kind not in UNRELATED]
+  if per not in possible:
+    raise UsageError(
+        f'per is {per!r}, but must be {_or(possible)} for {kind}')
+  if kind == 'background':
+    fill = scene.NOISE if fill in FILL else fill
+    if fill != scene.NOISE:
+      scene.pictures(fill)
+  elif fill not in FILL:
     raise UsageError(f'fill is {fill!r}, but must be zero or nearest')
   return {
-      'kind': kind, 'strength': float(strength), 'per': per, 'fill': fill}
+      'kind': kind, 'strength': float(strength), 'per': per, 'fill': str(fill)}
 
 
-def kinds_for(obs_space):
-  """The keys of `KINDS` that change something in a dict of spaces."""
+def _or(names):
+  *others, last = names
+  return f'{", ".join(others)} or {last}'
+
+
+def kinds_for(obs_space, has_scene=False):
+  """The keys of `KINDS` that change something in a dict of spaces.
+
+  `has_scene`: whether images show a scene that can be perturbed.
+  """
+  image = any(_is_image(x) for x in obs_space.values())
   of = {
-      'image': any(_is_image(x) for x in obs_space.values()),
+      'image': image, 'scene': image and has_scene,
       'vector': any(_is_vector(k, x) for k, x in obs_space.items())}
   return [k for k, v in KINDS.items() if of[v.of]]
 
 
+class _Walk:
+  """Uniform numbers that walk from frame to frame.
+
+  A step is Gaussian and reflected at the ends, so that the numbers of any
+  frame are distributed as those of `numpy.random.Generator`.
+  """
+
+  def __init__(self, random):
+    self._random, self._at = random, None
+
+  def step(self):
+    """Goes to the next frame."""
+    if self._at is not None:
+      self._at = scene.reflected(
+          self._at + WALK * self._random.standard_normal(self._at.shape))
+
+  def uniform(self, low, high, size=None):
+    """As numpy's; the same at every call of a frame."""
+    if self._at is None:
+      self._at = self._random.uniform(0, 1, size or ())
+    return low + (high - low) * self._at
+
+
 class Perturbation:
-  """Changes observations, dicts of arrays, all of an episode or each anew.
+  """Changes observations, dicts of arrays, or the scene that they show.
 
   All images of one frame are changed alike, and all numbers of the sensors
   are taken together as one vector. All else stays as it is.
@@ -205,6 +274,7 @@ class Perturbation:
       seed: int, sequence of ints or None, for numpy.random.default_rng.
     """
     self._settings = check(kind, strength, per, fill)
+    self.of = KINDS[kind].of
     self.seed(seed)
 
   def seed(self, seed):
@@ -214,20 +284,44 @@ class Perturbation:
 
   def begin(self):
     """Begins an episode."""
-    self._draw = None
+    self._draw = self._walk = None
+
+  def _frame(self):
+    """Begins a frame; returns a function that makes its random numbers."""
+    per = self._settings['per']
+    if self._draw is None or per == 'frame':
+      self._draw = self._random.integers(2 ** 63)
+    if per != 'walk':
+      return lambda: np.random.default_rng(self._draw)
+    if self._walk is None:
+      self._walk = _Walk(np.random.default_rng(self._draw))
+    else:
+      self._walk.step()
+    return lambda: self._walk
+
+  @contextlib.contextmanager
+  def scene(self, view):
+    """Changes a scene.View within a `with`, where a frame is rendered."""
+    draw, strength = self._frame(), self._settings['strength']
+    if not strength:
+      yield
+      return
+    with scene.changed(
+        KINDS[self._settings['kind']].apply, view, strength, draw(),
+        self._settings['fill']):
+      yield
 
   def __call__(self, obs):
     """Returns a dict of arrays with some of them changed."""
+    if self.of == 'scene':
+      return obs
     rule, strength = KINDS[self._settings['kind']], self._settings['strength']
-    if self._draw is None or self._settings['per'] == 'frame':
-      self._draw = self._random.integers(2 ** 63)
+    draw = self._frame()
     if not strength:
       return obs
     def apply(value):
       # The same random numbers for every image of a frame or an episode.
-      return rule.apply(
-          value, strength, np.random.default_rng(self._draw),
-          self._settings['fill'])
+      return rule.apply(value, strength, draw(), self._settings['fill'])
     if rule.of == 'image':
       return {k: apply(v) if _is_image(v) else v for k, v in obs.items()}
     keys = [k for k, v in obs.items() if _is_vector(k, v)]
@@ -253,6 +347,8 @@ class Perturbed:
     """
     self._perturbation = Perturbation(kind, strength, per, fill, seed)
     self._env = env
+    if self._perturbation.of == 'scene':
+      env.perturb_scene(self._perturbation)
 
   def __getattr__(self, name):
     if name.startswith('_'):

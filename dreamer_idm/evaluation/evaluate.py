@@ -26,7 +26,9 @@ from . import pictures
 
 EXAMPLE = (
     'dreamer-idm evaluate --logdir logdir/dmc_cartpole_balance/idm/0 --sweep')
-SWEEP = (0.0, 1.0, 2.0, 3.0, 4.0)  # Times a kind's default strength.
+# Times a kind's default strength; in the scene easy, medium, hard.
+SWEEP = (0.0, 1.0, 2.0, 3.0, 4.0)
+SCENE_SWEEP = (0.0, *perturbations.LEVELS.values())
 
 
 def add_arguments(parser):
@@ -37,8 +39,9 @@ def add_arguments(parser):
   """
   kinds = ', '.join(
       f'{k} ({v.strength:g}: {v.unit})' for k, v in perturbations.KINDS.items())
-  of_frames = ', '.join(
-      k for k, v in perturbations.KINDS.items() if v.per == 'frame')
+  frame, walk = (', '.join(
+      k for k, v in perturbations.KINDS.items() if v.per == per)
+      for per in ('frame', 'walk'))
   add = parser.add_argument
   which = parser.add_mutually_exclusive_group(required=True)
   which.add_argument('--logdir', type=files.expanded, help='folder of a run')
@@ -53,15 +56,20 @@ def add_arguments(parser):
   add('--perturb', nargs='+', metavar='KIND',
       help=f'all, none, or some of {kinds} (default: all for a run, none for '
       'an exported agent)')
-  add('--strength', type=float,
-      help='of the perturbation, instead of its default in brackets above')
+  add('--strength', type=_strength,
+      help='of the perturbation, instead of its default in brackets above: a '
+      'number, or easy, medium, hard (half the default, it, twice the default)')
   add('--per', choices=perturbations.PER,
-      help=f'how often it is drawn (default: frame for {of_frames}; episode '
-      'for the others)')
+      help=f'how often it is drawn, or that it walks at random (default: frame '
+      f'for {frame}; walk for {walk}; episode for the others)')
   add('--fill', choices=list(perturbations.FILL), default='zero',
       help='what comes in at the edges of an image')
+  add('--background', metavar='DIR', type=files.expanded,
+      help='folder of pictures for the perturbation background (default: '
+      'random colors)')
   add('--sweep', action='store_true',
-      help='strengths from 0 to four times the default (rotation: 0 to 20)')
+      help='strengths from 0 to four times the default (rotation: 0 to 20); in '
+      'the scene (camera_roll and after it) 0, easy, medium and hard')
   add('--seed', type=int, default=0, help='of initial states and perturbations')
   add('--threads', type=int, default=0, help='CPU threads, 0: one per core')
   add('--out', type=files.expanded,
@@ -81,7 +89,7 @@ def run(args):
   """
   check(args)
   if args.agent:
-    evaluate_exported.run(args, lambda spaces: _conditions(args, spaces))
+    evaluate_exported.run(args, lambda *agent: _conditions(args, *agent))
     return
   config = config_lib.saved(args.logdir)
   out = args.out or args.logdir / 'evaluation'
@@ -90,7 +98,7 @@ def run(args):
   from . import load
   load.set_up(config, args.threads, args.seed)
   trained = load.load_trained(args.logdir, args.checkpoint)
-  conditions = _conditions(args, _seen(trained))
+  conditions = _conditions(args, config, _seen(trained))
   files.folder(out)
   print(
       f'{config.task}, {config.method}, seed {config.seed}: '
@@ -128,9 +136,10 @@ def run(args):
     with files.replacing(out / 'evaluation.json') as part:
       part.write_text(json.dumps(results, indent=1))
     # One video per kind, of a sweep the one at the default strength.
-    shown = args.strength if condition['kind'] != 'clean' else 0.0
-    if shown is None:
-      shown = perturbations.KINDS[condition['kind']].strength
+    shown = 0.0
+    if condition['kind'] != 'clean':
+      shown = perturbations.check(
+          condition['kind'], args.strength)['strength']
     name = f'{condition["kind"]}.gif'
     if result and condition['strength'] == shown:
       if pictures.video(trained.agent, result, out / name):
@@ -143,14 +152,16 @@ def run(args):
 
 def evaluate(
     run, episodes=10, perturbation=None, strength=None, per=None, fill='zero',
-    seed=0, checkpoint='latest'):
+    background=None, seed=0, checkpoint='latest'):
   """Evaluates a trained agent in its environment, as the command does.
 
   Args:
     run: pathlib.Path or str, the logdir of a run.
     episodes: int >= 1.
     perturbation: str, a key of `perturbations.KINDS`; None: clean.
-    strength, per, fill: see `perturbations.Perturb`.
+    strength, per, fill: see `perturbations.Perturb`; in the scene `per` may
+      be `walk` as well.
+    background: folder of pictures for `background`; None: random colors.
     seed: int, of initial states, the agent's latents and the perturbation.
     checkpoint: `latest`, `best`, or an agent step that is still kept.
 
@@ -167,7 +178,7 @@ def evaluate(
   args = argparse.Namespace(
       episodes=episodes, strength=strength, per=per, fill=fill, seed=seed,
       perturb=[perturbation or 'none'], sweep=False, threads=0, agent=None,
-      video=None)
+      video=None, background=background)
   check(args)
   run = files.expanded(run)
   config = config_lib.saved(run)
@@ -175,7 +186,7 @@ def evaluate(
   from . import load
   load.set_up(config, 0, seed)
   trained = load.load_trained(run, checkpoint)
-  condition = _conditions(args, _seen(trained))[-1]
+  condition = _conditions(args, config, _seen(trained))[-1]
   found = _measured(trained, condition, episodes, seed)
   return {
       'returns': found.returns,
@@ -235,7 +246,30 @@ def check(args):
   evaluate_exported.check(args)
   for kind in args.perturb or []:
     if kind not in ('all', 'none'):
-      perturbations.check(kind, args.strength, args.per, args.fill)
+      _settings(args, kind, args.strength)
+  if args.background:
+    if not {'all', 'background'} & {*_wanted(args)}:
+      raise UsageError('--background is for --perturb background')
+    _settings(args, 'background', None)
+
+
+def _wanted(args):
+  return args.perturb or (['none'] if args.agent else ['all'])
+
+
+def _strength(text):
+  if text in perturbations.LEVELS:
+    return text
+  try:
+    return float(text)
+  except ValueError:
+    raise argparse.ArgumentTypeError(
+        f'{text!r} is neither a number nor easy, medium or hard') from None
+
+
+def _settings(args, kind, strength):
+  fill = (kind == 'background' and args.background) or args.fill
+  return perturbations.check(kind, strength, args.per, fill)
 
 
 def _seen(trained):
@@ -243,27 +277,28 @@ def _seen(trained):
   return {k: spaces[k] for k in (*encoder.cnn_keys, *encoder.mlp_keys)}
 
 
-def _conditions(args, seen):
+def _conditions(args, config, seen):
   """Lists what is evaluated, clean first: dicts as `check` returns them.
 
   `seen` is a dict of the spaces that the agent reads.
   """
-  possible = perturbations.kinds_for(seen)
-  wanted = args.perturb or (['none'] if args.agent else ['all'])
+  possible = perturbations.kinds_for(
+      seen, environments.has_scene(config.task))
+  wanted = _wanted(args)
   kinds = possible if 'all' in wanted else [x for x in wanted if x != 'none']
   conditions = [{'kind': 'clean', 'strength': 0.0, 'per': '', 'fill': ''}]
   for kind in dict.fromkeys(kinds):
     if kind not in possible:
       raise UsageError(
           f'{kind} changes nothing here: this agent observes '
-          f'{", ".join(seen)}; choose from '
+          f'{", ".join(seen)} of {config.task}; choose from '
           f'{", ".join(possible)}')
     rule = perturbations.KINDS[kind]
+    sweep = SCENE_SWEEP if rule.of == 'scene' else SWEEP
     strengths = [args.strength] if not args.sweep else [
-        min(x * rule.strength, rule.most) for x in SWEEP]
+        min(x * rule.strength, rule.most) for x in sweep]
     conditions += [
-        perturbations.check(kind, x, args.per, args.fill)
-        for x in dict.fromkeys(strengths)]
+        _settings(args, kind, x) for x in dict.fromkeys(strengths)]
   return conditions
 
 

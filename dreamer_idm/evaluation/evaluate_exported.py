@@ -22,8 +22,8 @@ def run(args, conditions):
 
   Args:
     args: namespace of `evaluate.add_arguments`.
-    conditions: function of a dict of spaces to the list of dicts of what is to
-      be evaluated.
+    conditions: function of the agent's Config and a dict of spaces to the list
+      of dicts of what is to be evaluated.
 
   Returns:
     list of float64 [episodes], the returns in each condition.
@@ -34,7 +34,8 @@ def run(args, conditions):
   facts, observed = _read(args.agent)
   config = config_lib.saved(args.agent)
   interface = facts['interface']
-  chosen = conditions({k: observed[k] for k in interface['observation']})
+  chosen = conditions(
+      config, {k: observed[k] for k in interface['observation']})
   if args.video and not environments.renders(config):
     config = config.update(
         {'decoder.cnn_keys': 'image', 'render_size': SHOWN})

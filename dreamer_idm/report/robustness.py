@@ -8,7 +8,8 @@ from . import figures
 from . import scores
 
 CLEAN = 'clean'
-FILLED = ('rotation', 'shift', 'zoom')  # The others leave no edges to fill.
+# The others leave no edges to fill.
+FILLED = ('rotation', 'shift', 'zoom', 'background')
 COLUMNS = [
     'task', 'method', 'seed', 'env_step', 'checkpoint', 'kind', 'strength',
     'per', 'fill', 'episodes', 'return', 'std_over_episodes']

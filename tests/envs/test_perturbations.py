@@ -180,7 +180,7 @@ def test_no_degrees_is_no_rotation():
     ('rotation', '5', None, 'zero', "'5'"),
     ('rotation', True, None, 'zero', 'True'),
     ('shift', 1.1, None, 'zero', 'strength of shift is 1.1.*0 to 1 '),
-    ('rotation', 5, 'step', 'zero', "per is 'step'.*frame or episode"),
+    ('rotation', 5, 'step', 'zero', "per is 'step'.*frame, walk or episode"),
     ('rotation', 5, None, 'black', "fill is 'black'.*zero or nearest")])
 def test_bad_settings_are_named(kind, strength, per, fill, message):
   with pytest.raises(UsageError, match=message):
@@ -369,5 +369,7 @@ def test_kinds_go_by_what_there_is_to_perturb():
   kinds_for = perturbations.kinds_for
   assert kinds_for({'image': image, **reward}) == kinds('image')
   assert kinds_for({'v': vector, **reward}) == kinds('vector')
-  assert kinds_for({'v': vector, 'image': image}) == list(perturbations.KINDS)
+  assert kinds_for({'v': vector, 'image': image}, True) == list(
+      perturbations.KINDS)
+  assert kinds_for({'v': vector}, True) == kinds('vector')
   assert kinds_for(reward) == []

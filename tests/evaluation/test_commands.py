@@ -99,6 +99,35 @@ def test_evaluating_again_gives_the_same_numbers(here, runs, tmp_path):
   assert results[0]['conditions'][1]['per'] == 'episode'
 
 
+@pytest.mark.slow
+def test_scenes_are_perturbed_at_their_levels(here, runs, tmp_path):
+  for name in ('a', 'b'):
+    (tmp_path / 'photos').mkdir(exist_ok=True)
+    Image.new('RGB', (9, 9), 'red').save(tmp_path / 'photos' / f'{name}.png')
+  out = tmp_path / 'out'
+  done = here(
+      'evaluate', '--logdir', runs / 'idm', '--episodes', 1, '--out', out,
+      '--perturb', 'camera_roll', 'background', '--sweep', '--background',
+      tmp_path / 'photos')
+  assert done.returncode == 0 and done.stderr == '', done.stderr
+  assert sorted(x.name for x in out.iterdir()) == [
+      'background.gif', 'camera_roll.gif', 'clean.gif', 'evaluation.json',
+      'robustness.png']
+  clean, *found = json.loads(
+      (out / 'evaluation.json').read_text())['conditions']
+  assert [(x['kind'], x['strength'], x['per'], x['fill']) for x in found] == [
+      *[('camera_roll', x, 'walk', 'zero') for x in (0, 5, 10, 20)],
+      *[('background', x, 'episode', str(tmp_path / 'photos'))
+        for x in (0, 0.25, 0.5, 1)]]
+  # The agent sees it: it acts otherwise than on clean frames.
+  assert found[0]['returns'] == clean['returns'] != found[3]['returns']
+  again = dreamer_idm.evaluate(
+      runs / 'idm', episodes=1, perturbation='camera_roll', strength='hard')
+  assert again['condition']['strength'] == 20
+  np.testing.assert_allclose(
+      again['returns'], found[3]['returns'], atol=6e-4)
+
+
 def test_the_function_returns_what_the_command_writes(here, runs, tmp_path):
   done = here(
       'evaluate', '--logdir', runs / 'vector', '--episodes', 2, '--out',
@@ -120,8 +149,9 @@ def test_the_function_returns_what_the_command_writes(here, runs, tmp_path):
         found['episode']['reward'].sum(), found['returns'][0], rtol=1e-4)
     assert found['values'].shape == found['realised'].shape
   assert sorted((runs / 'vector').rglob('*')) == before
-  with pytest.raises(dreamer_idm.UsageError, match='rotation changes nothing'):
-    dreamer_idm.evaluate(runs / 'vector', perturbation='rotation')
+  for kind in ('rotation', 'camera_roll'):
+    with pytest.raises(dreamer_idm.UsageError, match=f'{kind} changes nothing'):
+      dreamer_idm.evaluate(runs / 'vector', perturbation=kind)
   with pytest.raises(dreamer_idm.UsageError, match='episodes must be >= 1'):
     dreamer_idm.evaluate(str(runs / 'vector'), episodes=0)
 
@@ -232,6 +262,11 @@ def test_sweep_goes_to_four_times_the_default_and_takes_vectors(
     (['--episodes', 'x'], ["invalid int value: 'x'"]),
     (['--strength', '5', '--sweep'], ['exclude each other']),
     (['--perturb', 'rotation', '--strength', '-5'], ['0 to 180']),
+    (['--perturb', 'colors', '--strength', '2'], ['0 to 1', 'easy']),
+    (['--strength', 'wild'], ["'wild'", 'easy, medium or hard']),
+    (['--perturb', 'noise', '--per', 'walk'], ['frame or episode for noise']),
+    (['--background', 'nowhere'], ['nowhere', 'folder of pictures']),
+    (['--perturb', 'light', '--background', '.'], ['--perturb background']),
     (['--per', 'day'], ['frame', 'episode']),
     (['--speed', '3'], ['--speed', '--help'])])
 def test_bad_evaluations_are_one_line(here, runs, arguments, parts):
