@@ -98,6 +98,8 @@ def chunk(batch=3, length=9, size=32, actions=2, seed=0):
 def make_agent(config, upstreams=False, seed=0, actions=2):
   """Builds an agent for `chunk`'s data from a fixed seed.
 
+  Its actions are discrete if its actor's are, `actor.dist onehot`.
+
   Args:
     config: upstream's Config.
     upstreams: bool, whether to build upstream's own class.
@@ -113,6 +115,7 @@ def make_agent(config, upstreams=False, seed=0, actions=2):
   from dreamer_idm import upstream
   from dreamer_idm.agent import build
   from dreamer_idm.agent import extended_agent
+  from dreamer_idm.runs import spaces
   tf.keras.utils.set_random_seed(seed)
   box = gymnasium.spaces.Box
   flag = box(0, 1, (), bool)
@@ -123,10 +126,11 @@ def make_agent(config, upstreams=False, seed=0, actions=2):
       reward=box(-np.inf, np.inf, (), np.float32),
       is_first=flag, is_last=flag, is_terminal=flag)
   cls = upstream.agent.Agent if upstreams else extended_agent.ExtendedAgent
+  act_space = spaces.OneHot(actions) if config.actor.dist == 'onehot' else box(
+      -1, 1, (actions,), np.float32)
   with contextlib.redirect_stdout(io.StringIO()):
     built = cls(
-        config, obs_space, {'action': box(-1, 1, (actions,), np.float32)},
-        upstream.common.Counter(0))
+        config, obs_space, {'action': act_space}, upstream.common.Counter(0))
     build.create_variables(built)
   return built
 

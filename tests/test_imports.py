@@ -24,7 +24,8 @@ MAY_IMPORT = {
         'upstream.config', 'upstream.path', 'agent.registry',
         'agent.declaration', 'runs', 'patches.ruamel_yaml'),
     'envs': (
-        'upstream.envs', 'config', 'patches.dlopen', 'patches.mujoco_gl'),
+        'upstream.envs', 'config', 'runs.spaces', 'patches.dlopen',
+        'patches.mujoco_gl'),
     # For reconstruct the paper's KL as well.
     'evaluation': (
         'agent', 'envs', 'config', 'runs', 'upstream',

@@ -43,6 +43,12 @@ def found(config):
 
 
 def _method_conflicts(config):
+  if config.actor.dist == 'onehot':
+    for key in ('expl_noise', 'eval_noise'):
+      if config[key] > 1:
+        yield (
+            f'--{key} is a probability where actions are discrete, but is '
+            f'{config[key]}')
   if config.expl_behavior != 'greedy':
     if config.agent != 'dreamer':
       yield (

@@ -125,7 +125,7 @@ KEYS = {
     # `binary` a mode that is an integer.
     r'actor\.dist': (
         'distribution of its output',
-        one_of('auto', 'tanh_normal', 'trunc_normal')),
+        one_of('auto', 'tanh_normal', 'trunc_normal', 'onehot')),
     r'discount_head\.dist': (
         'distribution of its output', one_of('binary', 'mse')),
     r'(reward_head|critic|expl_head)\.dist': (

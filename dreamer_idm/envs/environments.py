@@ -123,6 +123,33 @@ def check_observations(config, env):
   return lines
 
 
+def check_actions(config, space):
+  """Checks that the agent can act in an environment.
+
+  Args:
+    config: upstream's Config.
+    space: gymnasium space of `action`.
+
+  Raises:
+    UsageError: if the actions are discrete and the method or the actor is for
+      continuous ones, or the reverse.
+  """
+  chosen = config.actor.dist
+  if not hasattr(space, 'n'):
+    if chosen == 'onehot':
+      raise UsageError(
+          f'{config.task} has continuous actions, but --actor.dist onehot '
+          '(preset discrete) is for discrete ones')
+    return
+  auto = {'actor_grad': 'reinforce'} if config.actor_grad == 'auto' else {}
+  rules.check(config.update({'actor.dist': 'onehot', **auto}))
+  if chosen not in ('auto', 'onehot'):
+    raise UsageError(
+        f'{config.task} has {space.n} discrete actions, but --actor.dist '
+        f'{chosen} is for continuous ones: put the preset discrete behind the '
+        'others, such as --configs cpu_proprio discrete')
+
+
 def reads(keys, name, space):
   """Tells whether an encoder or a decoder takes an observation.
 

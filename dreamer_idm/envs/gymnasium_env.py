@@ -1,7 +1,7 @@
 """Gymnasium's environments in upstream's interface.
 
-`--task gym_<id>` takes any registered id with continuous actions, also
-`gym_mymodule:MyEnv-v0`, whose module is imported first.
+`--task gym_<id>` takes any registered id with a flat Box of continuous or with
+discrete actions, also `gym_mymodule:MyEnv-v0`, whose module is imported first.
 """
 
 import math
@@ -17,6 +17,7 @@ from ..errors import UsageError
 from ..upstream import envs as upstream_envs
 from . import images
 from . import observations
+from . import one_hot
 
 FLAGS = ('terminated', 'truncated')
 _LIBRARY = os.path.dirname(gymnasium.__file__) + os.sep
@@ -39,7 +40,7 @@ class GymnasiumEnv:
     """Wraps an environment.
 
     Args:
-      env: gymnasium.Env with a flat Box of actions.
+      env: gymnasium.Env with a flat Box of actions, or with a Discrete space.
       source: str, its name in messages.
       action_repeat: int >= 1, steps per action; their rewards are added.
       size: pair of ints, height and width to which images are resized.
@@ -67,10 +68,12 @@ class GymnasiumEnv:
 
   def _unbounded(self):
     space = self._env.action_space
+    if isinstance(space, gymnasium.spaces.Discrete):
+      return
     if not isinstance(space, gymnasium.spaces.Box) or len(space.shape) != 1:
       raise UsageError(
           f'{self._source} has actions {space}, but a flat Box of continuous '
-          'actions is needed')
+          'actions or a Discrete space is needed')
     open_ends = ~(np.isfinite(space.low) & np.isfinite(space.high))
     if open_ends.any():
       numbers = ', '.join(map(str, np.flatnonzero(open_ends)))
@@ -91,8 +94,10 @@ class GymnasiumEnv:
 
   @property
   def act_space(self):
-    """dict with the gymnasium space of `action`, of floats."""
+    """dict with the gymnasium space of `action`, Discrete or of floats."""
     space = self._env.action_space
+    if isinstance(space, gymnasium.spaces.Discrete):
+      return {'action': space}
     # Upstream scales to bounds of this type, which must have negative numbers.
     return {'action': gymnasium.spaces.Box(
         space.low.astype(np.float32), space.high.astype(np.float32))}
@@ -117,19 +122,14 @@ class GymnasiumEnv:
     """Repeats an action, at most until the episode ends.
 
     Args:
-      action: dict with the float array `action` [A].
+      action: dict with `action`, a float array [A], or the number of a
+        discrete one, counted from 0.
 
     Returns:
       dict, the last observation, with the sum of the rewards. `is_terminal`
       is False where only the time was up.
     """
-    space, total = self._env.action_space, 0.0
-    # Scaling to the bounds rounds, and half-open ones were not scaled to.
-    value = np.clip(
-        np.asarray(action['action'], np.float64), space.low, space.high)
-    if space.dtype.kind in 'iu':
-      value = np.rint(value)
-    value = value.astype(space.dtype)
+    total, value = 0.0, self._action(action['action'])
     for _ in range(self._repeat):
       answer = self._call('step', value.copy())
       if not isinstance(answer, tuple) or len(answer) != 5 or not isinstance(
@@ -143,6 +143,17 @@ class GymnasiumEnv:
         break
     return self._answer(
         'step', obs, info, total, terminated or bool(truncated), terminated)
+
+  def _action(self, value):
+    # As the environment's own space has it.
+    space = self._env.action_space
+    if isinstance(space, gymnasium.spaces.Discrete):
+      return space.dtype.type(space.start + value)
+    # Scaling to the bounds rounds, and half-open ones were not scaled to.
+    value = np.clip(np.asarray(value, np.float64), space.low, space.high)
+    if space.dtype.kind in 'iu':
+      value = np.rint(value)
+    return value.astype(space.dtype)
 
   def _call(self, name, *args, **kwargs):
     try:
@@ -203,7 +214,9 @@ def check(name):
 
 
 def make(config, seed, images):
-  """Builds an environment in upstream's interface, which acts in [-1, 1].
+  """Builds an environment in upstream's interface.
+
+  It acts in [-1, 1], or by one-hot vectors.
 
   Args:
     config: upstream's Config.
@@ -226,9 +239,12 @@ def make(config, seed, images):
           'vectors, with --configs cpu_proprio')
     env = _make(name, render_mode='rgb_array')
   env.action_space.seed(seed)
-  return upstream_envs.NormalizeAction(GymnasiumEnv(
+  wrapped = GymnasiumEnv(
       env, config.task, config.action_repeat, config.render_size, seed,
-      rendered, _logged(config)))
+      rendered, _logged(config))
+  discrete = isinstance(env.action_space, gymnasium.spaces.Discrete)
+  return (one_hot.OneHotAction if discrete else upstream_envs.NormalizeAction)(
+      wrapped)
 
 
 def _logged(config):

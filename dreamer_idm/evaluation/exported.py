@@ -7,6 +7,7 @@ optimizer. What `export` writes of it needs TensorFlow alone.
 import contextlib
 import logging
 
+import gymnasium
 import numpy as np
 import tensorflow as tf
 
@@ -28,7 +29,7 @@ class Exported(tf.Module):
 
     Args:
       trained: load.Trained.
-      space: gymnasium Box of the environment's actions.
+      space: gymnasium Box or Discrete space of the environment's actions.
       batch: int B, how many environments are acted in at once.
     """
     super().__init__()
@@ -160,6 +161,8 @@ class Exported(tf.Module):
   def _scaled(self, action):
     # As `policy.Policy` does.
     space = self._space
+    if isinstance(space, gymnasium.spaces.Discrete):
+      return tf.cast(space.start + tf.argmax(action, -1), space.dtype)
     low, high = (np.asarray(x, np.float64) for x in (space.low, space.high))
     finite = np.isfinite(low) & np.isfinite(high)
     with np.errstate(invalid='ignore'):

@@ -71,8 +71,8 @@ class Policy:
       rendered frames a Dict with `image`. Parts that the agent does not read
       may be left out of a dict; if it reads one array alone, that array may
       come without a dict.
-    action_space: gymnasium Box of the actions that it returns, the
-      environment's own.
+    action_space: gymnasium Box or Discrete space of the actions that it
+      returns, the environment's own.
   """
 
   def __init__(self, trained, found, mode='eval'):
@@ -143,7 +143,8 @@ class Policy:
         environments, an array [n, ...] in each place.
 
     Returns:
-      array of `action_space`, or a batch [n, ...] of them.
+      array of `action_space`, or a batch [n, ...] of them; of discrete actions
+      an integer of NumPy's.
 
     Raises:
       UsageError: if the observation does not fit, says what was expected.
@@ -188,6 +189,8 @@ class Policy:
   def _scaled(self, action):
     # From [-1, 1] to the bounds, where both are finite, as in training.
     space = self.action_space
+    if isinstance(space, gymnasium.spaces.Discrete):
+      return (space.start + action.argmax(-1)).astype(space.dtype)
     low, high = (np.asarray(x, np.float64) for x in (space.low, space.high))
     finite = np.isfinite(low) & np.isfinite(high)
     with np.errstate(invalid='ignore'):

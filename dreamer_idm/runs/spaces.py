@@ -36,6 +36,18 @@ class Spaces(NamedTuple):
   agent_action: Any
 
 
+class OneHot(gymnasium.spaces.Box):
+  """Discrete actions in the form in which the agent chooses them.
+
+  dreamerv2 tells them from continuous ones by the attribute `n`.
+  """
+
+  def __init__(self, n):
+    """Makes the space of one-hot float32 [n]."""
+    super().__init__(0, 1, (n,), np.float32)
+    self.n = n
+
+
 def write(folder, spaces):
   """Writes `spaces.json`.
 
@@ -85,6 +97,8 @@ def _to_json(space):
     return {'dict': [[k, _to_json(v)] for k, v in space.spaces.items()]}
   if isinstance(space, kinds.Tuple):
     return {'tuple': [_to_json(x) for x in space.spaces]}
+  if isinstance(space, OneHot):
+    return {'one_hot': space.n}
   if isinstance(space, kinds.Box):
     return {
         'box': list(space.shape), 'dtype': str(space.dtype),
@@ -117,6 +131,8 @@ def _from_json(found):
         np.broadcast_to(np.array(found[x], dtype), found['box'])
         for x in ('low', 'high'))
     return kinds.Box(low, high, dtype=dtype.type)
+  if 'one_hot' in found:
+    return OneHot(found['one_hot'])
   if 'discrete' in found:
     return kinds.Discrete(found['discrete'], start=found['start'])
   if 'multi_discrete' in found:

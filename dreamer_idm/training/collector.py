@@ -35,6 +35,7 @@ class Collector:
     self.replay = self._open_replay(seed, saved)
     self.envs = restarts.make_envs(
         config, 'train', config.envs, seed, note, learned=bool(saved))
+    environments.check_actions(config, self.act_space['action'])
     for line in environments.check_observations(config, self.envs[0]):
       note(line)
     if config.offline:

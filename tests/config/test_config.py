@@ -300,7 +300,7 @@ def test_line_breaks_do_not_reach_the_message():
     ('rssm.std_act', ['sigmoid3']),
     ('rssm.norm', ['batch']),
     ('rssm.stoch', [0]),
-    ('actor.dist', ['normal', 'onehot']),
+    ('actor.dist', ['normal', 'one_hot']),
     ('critic.dist', ['normal']),
     ('grad_heads', ['decoder image', 'discount']),
     ('clip_rewards', ['clip']),

@@ -140,7 +140,10 @@ def test_what_is_not_there_is_one_line(name, message):
 
 
 @pytest.mark.parametrize('kwargs, message', [
-    ({'actions': gymnasium.spaces.Discrete(3)}, 'actions Discrete.*continuous'),
+    ({'actions': gymnasium.spaces.MultiDiscrete([3, 2])},
+     'actions MultiDiscrete.*flat Box .* or a Discrete space is needed'),
+    ({'actions': gymnasium.spaces.Dict(
+        {'a': gymnasium.spaces.Discrete(3)})}, 'actions Dict'),
     ({'actions': gymnasium.spaces.Box(-1, 1, (2, 2))}, 'flat Box'),
     ({'actions': gymnasium.spaces.MultiBinary(3)}, 'flat Box')])
 def test_spaces_that_upstream_cannot_take_are_named(kwargs, message):
@@ -415,10 +418,10 @@ def test_an_extra_that_is_missing_is_named(monkeypatch, capsys):
 
 def test_a_mistake_in_a_process_is_one_line_as_well():
   gymnasium.register('Square-v0', Counting, kwargs={
-      'actions': gymnasium.spaces.Discrete(2)})
+      'actions': gymnasium.spaces.MultiDiscrete([2, 2])})
   for parallel in ('none', 'thread'):
     cfg = config_lib.load([
         '--configs', 'cpu_proprio', '--task', 'gym_Square-v0',
         '--envs_parallel', parallel])
-    with pytest.raises(UsageError, match='^gym_Square-v0 has actions Discrete'):
+    with pytest.raises(UsageError, match='^gym_Square-v0 has actions Multi'):
       environments.make_envs(cfg, 'train', 1, 0)

@@ -49,15 +49,18 @@ def test_effective_sample_size():
       wac.effective_sample_size(tf.constant(one)), 1 / (H * N), rtol=1e-6)
 
 
-@pytest.fixture
-def agent(eager):
+def made(*flags):
   # actor_ent > 0 and a closed-form entropy, so that it counts in the losses.
   agent = make_agent(small_config(
-      '--actor.dist', 'trunc_normal', '--actor_ent', 0.05,
-      '--idm.copies', 0))
+      '--actor_ent', 0.05, '--idm.copies', 0, *flags))
   behavior = agent._task_behavior
   behavior.target(imagined(agent))  # Creates the critic and the evaluator.
   return agent
+
+
+@pytest.fixture
+def agent(eager):
+  return made('--actor.dist', 'trunc_normal')
 
 
 def test_imagination_s_alignment(agent):
@@ -91,7 +94,12 @@ def test_lambda_return_equals_a_double_loop():
       np.testing.assert_allclose(result[t, n], total, rtol=1e-4, atol=1e-5)
 
 
-def test_losses_equal_a_numpy_computation(agent):
+@pytest.mark.parametrize('flags', [
+    ['trunc_normal'], ['onehot', '--actor_grad', 'dynamics'],
+    ['onehot', '--actor_grad', 'reinforce'],
+    ['onehot', '--actor_grad', 'both', '--actor_grad_mix', 0.3]])
+def test_losses_equal_a_numpy_computation(eager, flags):
+  agent = made('--actor.dist', *flags)
   seq, behavior = imagined(agent), agent._task_behavior
   target, metrics = behavior.target(seq)
   evaluator = part(agent, TrajectoryEvaluator)

@@ -17,11 +17,14 @@ from dreamer_idm import upstream
 
 @pytest.fixture
 def same_noise(monkeypatch):
-  """Every draw is 0.7 standard deviations, in whatever shape it is asked."""
+  """Every draw is 0.7 standard deviations, or the likeliest category."""
   def normal(shape, mean=0.0, stddev=1.0, dtype=tf.float32, **kwargs):
     return mean + stddev * tf.fill(shape, tf.constant(0.7, dtype))
   monkeypatch.setattr(tf.random, 'normal', normal)
   monkeypatch.setattr(samplers, 'normal', normal)
+  monkeypatch.setattr(
+      samplers, 'categorical', lambda logits, n, seed=None: tf.repeat(
+          tf.argmax(logits, -1)[:, None], n, -1))
 
 
 @pytest.fixture
@@ -53,6 +56,10 @@ class _Spied:
     ('--actor_ent', '0.01', '--slow_target', 'True', '--rssm.std_act',
      'sigmoid2'),
     ('--actor_ent', '0', '--actor_grad', 'both', '--actor_grad_mix', '0.3'),
+    *[('--actor.dist', 'onehot', '--actor_grad', grad, '--actor_ent', ent)
+      for grad, ent in [
+          ('reinforce', '0.1'), ('reinforce', '0'), ('dynamics', '0'),
+          ('both', '0.1')]],
     ('--encoder.cnn_keys', '$^', '--encoder.mlp_keys', '.*',
      '--decoder.cnn_keys', '$^', '--decoder.mlp_keys', '.*')])
 def test_update_equals_the_published_one(eager, same_noise, gradients, flags):

@@ -33,6 +33,14 @@ def test_what_is_written_is_read(tmp_path, space):
     assert list(found.observation.spaces) == list(space.spaces)
 
 
+def test_discrete_actions_stay_known_by_their_number(tmp_path):
+  spaces.write(tmp_path, spaces_with(EACH[0])._replace(
+      agent_action=spaces.OneHot(3)))
+  found = spaces.read(tmp_path).agent_action
+  assert isinstance(found, spaces.OneHot)
+  assert (found.n, found.shape) == (3, (3,))
+
+
 def test_what_cannot_be_read_stays_something_that_is_not_read(tmp_path):
   spaces.write(tmp_path, spaces_with(KINDS.Dict({
       'text': KINDS.Text(5), 'graph': KINDS.Graph(EACH[0], None)})))

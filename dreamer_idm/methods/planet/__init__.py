@@ -9,6 +9,8 @@ from ...agent.declaration import Preset
 def conflicts(config):
   """See `Method.conflicts`."""
   planet = config.planet
+  if config.actor.dist == 'onehot':
+    yield '--agent planet plans continuous actions, but these are discrete'
   if planet.elites > planet.candidates:
     yield (
         f'--planet.elites {planet.elites} must not be more than '
