@@ -23,7 +23,7 @@ from . import trial_table
 from .comparison import Comparison
 
 LEAST = {'threads': 1, 'memory': 0, 'retries': 0, 'jobs': 1, 'per_gpu': 1,
-         'cpus': 0, 'gpus': 0}
+         'cpus': 0, 'gpus': 0, 'optuna': 1}
 EXAMPLE = """\
 dreamer-idm ab --configs cpu_proprio --tasks dmc_cheetah_run \\
       --methods dreamer idm --seeds 0 1 2 -- --steps 5000 --idm.sigma_h 0.2"""
@@ -46,6 +46,10 @@ def add_arguments(parser):
   add('--grid', nargs='+', default=[], metavar='KEY=V1,V2',
       help='keys of the config with values: every combination is an arm of '
       'its own, with the folder <method>+KEY-V1 (a list has spaces: "a=1 2")')
+  add('--optuna', type=int, metavar='N',
+      help='does not train all of --grid: Optuna (pip install optuna) chooses '
+      'N points by the returns of those before, also from ranges, '
+      'KEY=LOW..HIGH or KEY=LOW..HIGH:log, and ends what is below the median')
   add('--seeds', nargs='+', type=int, default=[0, 1, 2], metavar='SEED',
       help='default: 0 1 2')
   add('--logdir', default='logdir', type=files.expanded,
@@ -100,11 +104,16 @@ def run(args, program=None):
       raise UsageError(
           f'--{name.replace("_", "-")} is not for --engine {args.engine}; with '
           'ray, --cpus, --gpus and --memory say how many trials have room')
-  trials = plan_lib.plan(args, program)
-  done = sum(x.state == 'complete' for x in trials)
-  if done == len(trials):
-    print(f'All {done} trials are complete; nothing to do.')
-    return 0
+  trials: list = []
+  if args.optuna:
+    from . import search
+    study = search.Study(args, program)
+  else:
+    trials = plan_lib.plan(args, program)
+    done = sum(x.state == 'complete' for x in trials)
+    if done == len(trials):
+      print(f'All {done} trials are complete; nothing to do.')
+      return 0
   engine_class = engine_lib.LocalEngine
   if args.engine == 'ray':
     from .engine_ray import RayEngine as engine_class
@@ -113,6 +122,8 @@ def run(args, program=None):
   before = signal.signal(signal.SIGTERM, signal.default_int_handler)
   try:
     table = trial_table.Table(trials)
+    if args.optuna:
+      return search.Search(trials, engine, args.retries, table, study).run()
     table.note(
         f'{len(trials)} trials, {done} of them complete; {engine.slots} at a '
         f'time, {engine.text}.')

@@ -141,7 +141,7 @@ class Comparison:
       if trial.state == 'waiting':
         trial.state, trial.problem = 'in use', 'another process trains there'
     self._table.end()
-    bad = [x for x in self._trials if x.state != 'complete']
+    bad = [x for x in self._trials if x.state not in ('complete', 'pruned')]
     for trial in bad:
       self._table.note(
           f'{trial}: {trial.state}, {trial.problem} (more in '

@@ -79,6 +79,10 @@ class LocalEngine:
     self._started.append(self._submit(trial))
     return self._started[-1][0]
 
+  def interrupt(self, future):
+    """Asks the trial of a Future of `start` to save and exit."""
+    self._ask(dict(self._started)[future])
+
   def stop(self, seconds):
     """Asks all trials to save and exit; kills those that are left after that.
 

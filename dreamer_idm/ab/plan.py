@@ -34,15 +34,12 @@ def plan(args, program=None):
     UsageError: if one of them could not be run, or its folder has a run with
       other settings.
   """
-  if args.logdir.exists() and not args.logdir.is_dir():
-    raise UsageError(f'--logdir is a file, not a folder: {args.logdir}')
-  for task in args.tasks:
-    environments.check_task(task)
+  check(args)
   found: dict = {}  # Points of a grid may be one for some methods.
   points = list(itertools.product(*map(_values, args.grid)))
   for task, method, point in itertools.product(
       args.tasks, args.methods, points):
-    for trial in _arm(args, program or PROGRAM, task, method, point):
+    for trial in arm(args, program, task, method, point):
       found.setdefault(trial.logdir, trial)
   # Stable: within a seed, the order of the command line.
   trials = sorted(found.values(), key=lambda x: args.seeds.index(x.seed))
@@ -53,22 +50,54 @@ def plan(args, program=None):
   return trials
 
 
-def _values(text):
-  """Splits `key=v1,v2` into a list of (key, value), both str."""
-  key, equals, values = text.partition('=')
+def check(args):
+  """Raises UsageError if the logdir or a task cannot be."""
+  if args.logdir.exists() and not args.logdir.is_dir():
+    raise UsageError(f'--logdir is a file, not a folder: {args.logdir}')
+  for task in args.tasks:
+    environments.check_task(task)
+
+
+def split(text):
+  """Splits `key=words` of --grid into key and words, both str."""
+  key, _, values = text.partition('=')
   if not key or not all(x.split() for x in values.split(',')):
     raise UsageError(f'--grid expects key=value,value, but got {text!r}')
   if key in OWN:
     raise UsageError(f'--grid must not set {key}: use {OWN[key]}')
+  return key, values
+
+
+def _values(text):
+  """Splits `key=v1,v2` into a list of (key, value), both str."""
+  key, values = split(text)
+  if '..' in values:
+    raise UsageError(
+        f'--grid {text}: a range is for --optuna N, which chooses from it')
   return [(key, x.strip()) for x in values.split(',')]
 
 
-def _arm(args, program, task, method, point):
-  """Lists the Trials of one task, method and point of the grid."""
+def arm(args, program, task, method, point):
+  """Lists the trials of one arm, one for each seed.
+
+  Args:
+    args: argparse.Namespace of `ab.add_arguments`.
+    program: see `plan`.
+    task: str.
+    method: str, a preset.
+    point: list of (key, value), both str: what --grid sets.
+
+  Returns:
+    list of Trials.
+
+  Raises:
+    UsageError: if they could not be run, or a folder has a run with other
+      settings.
+  """
   presets = [*args.configs, *([] if method == VANILLA else [method])]
   flags = [
       *args.flags, *(w for k, v in point for w in (f'--{k}', *v.split()))]
-  config = _load(presets, task, args.threads, flags)
+  config = load(presets, task, args.threads, flags)
   if config.method != method:
     raise UsageError(
         f'--methods {method}: with the presets {" ".join(presets)} the '
@@ -95,7 +124,7 @@ def _arm(args, program, task, method, point):
     words = [str(x) for k, v in own.items() for x in (f'--{k}', v)]
     trial = Trial(
         task, name, seed, folder / str(seed),
-        [*program, '--configs', *presets, *words, *flags],
+        [*(program or PROGRAM), '--configs', *presets, *words, *flags],
         int(config.steps) * config.action_repeat, config.action_repeat)
     # It counts only if it is the run that is meant.
     same_run.check(
@@ -104,7 +133,7 @@ def _arm(args, program, task, method, point):
   return trials
 
 
-def _load(presets, task, threads, flags):
+def load(presets, task, threads, flags):
   """Loads a config; the flags must not undo what ab itself sets."""
   config = config_lib.load([
       '--configs', *presets, '--task', task, '--threads', str(threads),

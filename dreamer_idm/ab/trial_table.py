@@ -17,7 +17,8 @@ COLUMNS: dict[str, Any] = {
 # State -> style. Where there is no room for all, the first come first.
 STATES = {
     'running': 'bold', 'failed': 'red', 'in use': 'yellow',
-    'stopped': 'yellow', 'waiting': 'none', 'complete': 'green'}
+    'stopped': 'yellow', 'waiting': 'none', 'pruned': 'dim',
+    'complete': 'green'}
 
 
 def forecast(trials):

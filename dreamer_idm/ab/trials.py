@@ -17,8 +17,8 @@ from ..runs import saved_step
 class Trial:
   """One run of a comparison; times are in seconds, steps environment steps.
 
-  `state` is waiting, running, complete, failed, in use (by a process that is
-  not ours) or stopped (with us).
+  `state` is waiting, running, complete, failed, pruned (by Optuna), in use (by
+  a process that is not ours) or stopped (with us).
   """
 
   task: str
@@ -35,6 +35,8 @@ class Trial:
   problem: str = ''
   steps: int = 0  # Steps done.
   score: float | None = None  # Mean return of the latest evaluation.
+  # All of them: environment step -> mean return.
+  scores: dict = dataclasses.field(default_factory=dict)
   pace: float | None = None  # Steps per second, evaluations included.
   _files: tuple | None = None
 
@@ -51,8 +53,9 @@ class Trial:
       return
     if rows:
       self._files, self.steps = files, int(rows[-1]['step'])
-      scores = [x['eval_return'] for x in rows if 'eval_return' in x]
-      self.score = scores[-1] if scores else None
+      self.scores = {
+          int(x['step']): x['eval_return'] for x in rows if 'eval_return' in x}
+      self.score = [None, *self.scores.values()][-1]
       # The random steps before the first update are fast and do not count.
       speeds = [x.get('fps') for x in rows if 'updates' in x]
       speeds = [x for x in speeds if isinstance(x, float) and x > 0][-5:]
