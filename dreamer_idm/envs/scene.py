@@ -48,13 +48,15 @@ class View:
   def skies(self):
     """dict of a sky's number -> its faces, float32 [6, SKY, SKY, 3]."""
     import mujoco
+    from PIL import Image
     model, found = self.model, {}
     for number in np.flatnonzero(
         model.tex_type == mujoco.mjtTexture.mjTEXTURE_SKYBOX):
       start, side = model.tex_adr[number], model.tex_width[number]
       faces = model.tex_data[start:start + 18 * side ** 2].reshape(
           6, side, side, 3)
-      found[int(number)] = np.array([_sized(x) for x in faces], np.float32)
+      found[int(number)] = np.array(
+          [_square(Image.fromarray(x)) for x in faces])
     return found
 
 
@@ -195,6 +197,7 @@ def background(view, strength, random, fill, kept):
     own[plane, 3] *= 1 - strength * (1 - OPAQUE)
 
 
+@functools.cache
 def pictures(folder):
   """Lists the pictures of a folder by name; raises UsageError without any."""
   try:
@@ -218,17 +221,16 @@ def _picture(path):
   from PIL import Image
   try:
     with Image.open(path) as image:
-      return _sized(image.convert('RGB')).astype(np.float32)
+      return _square(image.convert('RGB'))
   except (OSError, ValueError, Image.DecompressionBombError) as error:
     raise UsageError(
         f'the background {path} is not a picture that can be read: '
         f'{" ".join(str(error).split())}') from error
 
 
-def _sized(image):
-  """The square in the middle of a picture: uint8 [SKY, SKY, 3]."""
+def _square(image):
+  """The middle of a PIL picture, resized: float32 [SKY, SKY, 3]."""
   from PIL import Image
   from PIL import ImageOps
-  if not isinstance(image, Image.Image):
-    image = Image.fromarray(image)
-  return np.asarray(ImageOps.fit(image, (SKY, SKY), Image.Resampling.BOX))
+  return np.asarray(
+      ImageOps.fit(image, (SKY, SKY), Image.Resampling.BOX), np.float32)

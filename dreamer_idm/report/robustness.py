@@ -84,7 +84,8 @@ def figure(runs, palette):
 def _name(row):
   """Names a kind with how often it is drawn and how it fills, if known."""
   about = [f'per {row.per}'] if row.per else []
-  about += [f'fill {row.fill}'] if row.fill and row.kind in FILLED else []
+  if row.fill and row.kind in FILLED:
+    about.append(f'fill {row.fill.rpartition("/")[2]}')
   return f'{row.kind} ({", ".join(about)})' if (
       about and row.kind != CLEAN) else row.kind
 

@@ -345,8 +345,11 @@ def test_evaluated_checkpoints_are_named(tmp_path):
     (path / 'evaluation').mkdir()
     (path / 'evaluation' / 'evaluation.json').write_text(json.dumps({
         'checkpoint': 'best', 'env_step': step, 'conditions': [
-            {'kind': x, 'strength': 0.1, 'per': 'frame', 'fill': 'zero',
-             'returns': [1.0]} for x in ('noise', 'shift')]}))
+            {'kind': kind, 'strength': 0.1, 'per': per, 'fill': fill,
+             'returns': [1.0]} for kind, per, fill in (
+                 ('noise', 'frame', 'zero'), ('shift', 'frame', 'zero'),
+                 ('light', 'walk', 'zero'),
+                 ('background', 'episode', '/home/me/photos'))]}))
   _, text = read(run_report(tmp_path))
   arms = [
       'idm best at 2,000 environment steps',
@@ -356,6 +359,7 @@ def test_evaluated_checkpoints_are_named(tmp_path):
   figure = robustness.figure(
       runs.find(tmp_path), {'idm': 'red', 'dreamer': 'blue'})
   assert [x.get_text() for x in figure.axes[0].get_xticklabels()] == [
+      'background\n0.1\nper episode\nfill photos', 'light\n0.1\nper walk',
       'noise\n0.1\nper frame', 'shift\n0.1\nper frame\nfill zero']
 
 
