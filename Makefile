@@ -1,3 +1,4 @@
+# make install        installs into .venv
 # make demo           trains IDM from pixels on this machine
 # make test           the fast tests
 # make test-all       the slow ones as well: whole runs, killed runs, Ray
@@ -18,10 +19,12 @@ DEMO := logdir/demo
 PYTEST := $(PY) -m pytest -n auto --maxprocesses 4 --dist loadfile \
 	--no-loadscope-reorder --durations 15
 
-.PHONY: help demo test test-all test-learning lint docs clean
+.PHONY: help install demo test test-all test-learning lint docs clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p; /^$$/q' Makefile
+
+install: .venv/ready
 
 demo: .venv/ready
 	$(PY) run.py --configs cpu idm --steps 6250 --logdir $(DEMO)

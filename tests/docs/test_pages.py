@@ -17,8 +17,9 @@ from dreamer_idm.envs import environments
 from dreamer_idm.upstream import path as upstream_path
 
 PAGES = sorted(
-    x.relative_to(ROOT) for x in (*ROOT.glob('*.md'), *ROOT.glob('docs/*.md'),
-                                  *ROOT.glob('results/*.md')))
+    x.relative_to(ROOT) for pattern in (
+        '*.md', 'docs/*.md', 'results/*.md', 'agents/*.md')
+    for x in ROOT.glob(pattern))
 # What a reader is asked to write, in docs/extending.md; it has its own test.
 READERS = {'curious', 'curious.py'}
 NOT_OURS = {'.git', '.venv', '__pycache__', 'logdir', 'site'}
