@@ -104,7 +104,7 @@ def evaluate(capsys, *words):
 
 
 @pytest.mark.parametrize('name, kind', [
-    ('idm', 'rotation'), ('vector', 'sensor_noise')])
+    ('idm', 'camera_roll'), ('vector', 'sensor_noise')])
 def test_an_exported_agent_is_evaluated_and_shown(
     agents, tmp_path, capsys, name, kind):
   facts = json.loads((agents / name / 'agent.json').read_text())
