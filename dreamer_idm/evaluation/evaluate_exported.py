@@ -31,7 +31,8 @@ def run(args, conditions):
   Raises:
     UsageError: if the agent, or a perturbation, cannot be used.
   """
-  facts, observed = _read(args.agent)
+  facts = read(args.agent)
+  observed = spaces.read(args.agent).agent_observation
   config = config_lib.saved(args.agent)
   interface = facts['interface']
   chosen = conditions(
@@ -73,15 +74,25 @@ def run(args, conditions):
   return found
 
 
-def _read(folder):
-  """What agent.json says, and the spaces of the agent's observations."""
+def read(folder):
+  """Reads what an exported agent says of itself.
+
+  Args:
+    folder: pathlib.Path.
+
+  Returns:
+    dict, its agent.json.
+
+  Raises:
+    UsageError: if it is not a folder that `export` wrote.
+  """
   try:
     facts = json.loads((folder / 'agent.json').read_text('utf-8'))
     facts['interface'], facts['scores']  # What is read of it first.
     if not (folder / 'saved_model').is_dir():
       raise FileNotFoundError(f'no {folder / "saved_model"}')
-    found = spaces.read(folder)
-    return facts, found.agent_observation
+    spaces.read(folder)
+    return facts
   except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
     raise UsageError(
         f'{folder} is not an exported agent ({error}): give a folder that '

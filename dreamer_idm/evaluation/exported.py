@@ -307,5 +307,6 @@ def episode(act, interface, env, random):
     _, state = act(
         observation(interface['observation'], rows), state,
         noise(interface, random))
-    steps.append(env.step({'action': state['action'][0]}))
+    step = env.step({'action': state['action'][0]})
+    steps.append(step() if callable(step) else step)  # A worker's promise.
   return {k: np.stack([x[k] for x in steps]) for k in steps[0]}

@@ -11,6 +11,7 @@ the run's `spaces.json`.
 
 import copy
 import functools
+from typing import Any
 
 import gymnasium
 import numpy as np
@@ -33,7 +34,9 @@ def load(run, checkpoint='latest', mode='eval'):
   """Loads a trained agent to act with.
 
   Args:
-    run: pathlib.Path or str, the logdir of a run.
+    run: pathlib.Path or str, the logdir of a run, or the folder of an exported
+      agent, which has neither other checkpoints and modes nor `value` and
+      `imagine`.
     checkpoint: `latest`, `best`, or an agent step that is still kept.
     mode: `eval`, the actor's mode, or `explore`, samples with noise as in
       training.
@@ -49,6 +52,12 @@ def load(run, checkpoint='latest', mode='eval'):
   if mode not in MODES:
     raise ValueError(f'mode is one of {MODES}, not {mode!r}.')
   run = files.expanded(run)
+  if (run / 'agent.json').exists():
+    if (checkpoint, mode) != ('latest', 'eval'):
+      raise UsageError(
+          f'{run} is an exported agent, which has one checkpoint and mode')
+    from . import exported_policy
+    return exported_policy.ExportedPolicy(run)
   config = config_lib.saved(run)
   tf_setup.configure(config.precision, 0, config.jit, config.fast)
   trained = load_lib.load_trained(run, checkpoint)
@@ -85,9 +94,18 @@ class Policy:
     """
     self.config, self.agent = trained.config, trained.agent
     self.env_step = trained.env_step
-    self.action_space = found.action
     self._act = rollout.act(self.agent, mode)
-    self._state: tuple | None = None  # Latent and last action.
+    # Upstream's mode of such an actor is for one row: see `rollout.evaluate`.
+    self._one_by_one = (
+        mode == 'eval' and self.config.actor.dist == 'tanh_normal')
+    self._read(found)
+    self.reset()
+
+  def _read(self, found):
+    """Takes the spaces of the run's environment."""
+    self.action_space = found.action
+    self._state: Any = None  # Latent and last action.
+    self._first: Any = None  # bool [n], whose episode begins.
     size = tuple(self.config.render_size)
     own = found.observation
     if found.rendered:
@@ -99,10 +117,6 @@ class Policy:
     self._reader = observations_lib.Observations(
         own, size, 'policy', only=functools.partial(
             environments.reads, self.config.encoder))
-    # Upstream's mode of such an actor is for one row: see `rollout.evaluate`.
-    self._one_by_one = (
-        mode == 'eval' and self.config.actor.dist == 'tanh_normal')
-    self.reset()
 
   def reset(self, which=None):
     """Begins new episodes: the next observation follows nothing.
@@ -162,15 +176,20 @@ class Policy:
       raise ValueError(
           f'{count} observations came for {len(self._first)} environments: '
           'reset the policy, or make a copy of it for each number.')
+    action = self._step(obs)
+    self._first = np.zeros(count, bool)
+    return action if batched else action[0]
+
+  def _step(self, obs):
+    """From arrays [n, ...] to actions of the environment; moves the state."""
+    count = len(next(iter(obs.values())))
     for key, space in self.agent.obs_space.items():
       # What the agent's preprocessing asks for and its encoder does not read.
       if key not in obs:
         obs[key] = np.zeros((count, *space.shape), space.dtype)
     obs['is_first'] = self._first
     action, self._state = self._chosen(obs)
-    self._first = np.zeros(count, bool)
-    action = self._scaled(action.numpy())
-    return action if batched else action[0]
+    return self._scaled(action.numpy())
 
   def _chosen(self, obs):
     if not self._one_by_one or len(obs['reward']) == 1:

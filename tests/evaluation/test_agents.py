@@ -1,13 +1,21 @@
 """The trained agents that come with the repository."""
 
+import functools
 import json
 
+import numpy as np
 import pytest
 import tensorflow as tf
 from conftest import ROOT
 
+import dreamer_idm
 from dreamer_idm import __main__ as commands
 from dreamer_idm.config import load as config_lib
+from dreamer_idm.envs import environments
+from dreamer_idm.envs import rendering
+from dreamer_idm.envs import workers
+from dreamer_idm.errors import UsageError
+from dreamer_idm.evaluation import exported
 
 AGENTS = sorted(x.parent for x in ROOT.glob('agents/*/agent.json'))
 
@@ -54,3 +62,63 @@ def test_the_readme_s_first_command(tmp_path, capsys):
   out = capsys.readouterr().out
   found = float(out.partition('episode 1 of 1: return ')[2].split()[0])
   assert found > 0.7 * min(returns), out
+
+
+def test_it_acts_in_a_process_of_its_own():
+  policy = loaded()
+  config = policy.config.update({'time_limit': 40})
+  env = workers.Worker(
+      functools.partial(environments.make_env, config, 0), 'process')
+  try:
+    episode = exported.episode(
+        lambda obs, state, noise: policy._act(obs, state),
+        policy._facts['interface'], env, np.random.default_rng(0))
+  finally:
+    env.close()
+  assert len(episode['reward']) == 41 and episode['is_last'][-1]
+
+
+def loaded():
+  """A policy of the repository, with zeros in place of the latents' noise."""
+  policy = dreamer_idm.load(ROOT / 'agents' / 'cheetah_run_vectors_dreamer')
+  act, noise = policy._act, policy._facts['interface']['noise'][0]
+  policy._act = lambda obs, state: act(obs, state, np.zeros(noise, np.float32))
+  return policy
+
+
+def test_it_is_loaded_to_act_as_a_run_is():
+  policy = dreamer_idm.load(ROOT / 'agents' / 'cheetah_run_vectors_dreamer')
+  rendering.choose_backend(required=False)
+  from dm_control import suite
+  env = suite.load('cheetah', 'run', {'random': 3})
+  step, score = env.reset(), 0
+  while not step.last():
+    action = policy(step.observation)
+    assert policy.action_space.contains(action)
+    for _ in range(policy.config.action_repeat):
+      if not step.last():
+        step = env.step(action)
+        score += step.reward
+  facts = json.loads((ROOT / 'agents' / 'cheetah_run_vectors_dreamer' /
+                      'agent.json').read_text())
+  assert score > 0.7 * min(facts['scores']['returns'])
+  with pytest.raises(ValueError, match='no critic and no world model'):
+    policy.imagine(3)
+  with pytest.raises(UsageError, match='one checkpoint and mode'):
+    dreamer_idm.load(ROOT / 'agents' / 'cheetah_run_vectors_dreamer', 'best')
+
+
+def test_a_batch_of_it_is_several_environments():
+  single, batch = loaded(), loaded()
+  space = single.observation_space
+  space.seed(0)
+  first, second, other = space.sample(), space.sample(), space.sample()
+  wanted = [single(first), single(second)]
+  single.reset()
+  third = single(other)
+  both = lambda a, b: {k: np.stack([a[k], b[k]]) for k in a}
+  np.testing.assert_allclose(
+      batch(both(first, second))[0], wanted[0], atol=1e-6)
+  batch.reset([False, True])
+  np.testing.assert_allclose(
+      batch(both(second, other)), [wanted[1], third], atol=1e-6)
