@@ -25,7 +25,7 @@ MAY_IMPORT = {
         'agent.declaration', 'runs', 'patches.ruamel_yaml'),
     'envs': (
         'upstream.envs', 'config', 'runs.spaces', 'patches.dlopen',
-        'patches.mujoco_gl'),
+        'patches.gym_atari', 'patches.gym_module', 'patches.mujoco_gl'),
     # For reconstruct the paper's KL as well.
     'evaluation': (
         'agent', 'envs', 'config', 'runs', 'upstream',

@@ -22,6 +22,12 @@ def found(config):
         f'{text(config.logdir)}: train into a folder, then copy it')
   if os.path.exists(logdir) and not os.path.isdir(logdir):
     yield f'--logdir is a file, not a folder: {text(config.logdir)}'
+  if config.task.startswith('crafter_') and config.action_repeat != 1:
+    yield f'{config.task} takes --action_repeat 1, not {config.action_repeat}'
+  if config.task.startswith('atari_') and len({*config.render_size}) > 1:
+    yield (
+        f'{config.task} takes a square --render_size, not '
+        f'{text(config.render_size)}')
   yield from _method_conflicts(config)
   yield from _image_conflicts(config)
   yield from _replay_conflicts(config)

@@ -20,8 +20,8 @@ from .rules import allowed
 UPSTREAM_PRESETS = {
     'dmc_vision': "dreamerv2's own settings for DMControl from pixels",
     'dmc_proprio': "dreamerv2's own settings for DMControl from vectors",
-    'atari': "dreamerv2's; its tasks are not supported here",
-    'crafter': "dreamerv2's; its tasks are not supported here",
+    'atari': "dreamerv2's own settings for Atari (extra `atari`)",
+    'crafter': "dreamerv2's own settings for Crafter (extra `crafter`)",
 }
 
 HEAD = """

@@ -31,7 +31,8 @@ KEYS = {
     'seed': (
         'of TensorFlow, NumPy, replay, prefill and environments',
         between(0, 2 ** 31 - 1)),
-    'task': ('dmc_<domain>_<task>, or gym_<id> for Gymnasium', None),
+    'task': (
+        'dmc_<domain>_<task>, gym_<id>, atari_<game> or crafter_reward', None),
     'envs': ('environments that collect side by side', at_least(1)),
     'envs_parallel': (
         'none: in this process; thread or process: one each',
@@ -40,9 +41,7 @@ KEYS = {
     'dmc_camera': (
         "dm_control's camera; -1: upstream's choice for the domain",
         at_least(-1)),
-    'atari_grayscale': (
-        'one channel instead of three, for Atari',
-        Rule('True: there are no Atari tasks', bool)),
+    'atari_grayscale': ('one channel instead of three, for Atari', None),
     'time_limit': (
         "agent steps of an episode at most; 0: the task's own end",
         at_least(0)),

@@ -1,6 +1,7 @@
 """Environments, wrapped as upstream's training script wraps them.
 
-`dmc_<domain>_<task>` is DMControl, `gym_<id>` Gymnasium.
+`dmc_<domain>_<task>` is DMControl, `gym_<id>` Gymnasium, `atari_<game>` Atari,
+`crafter_reward` Crafter.
 """
 
 import difflib
@@ -13,6 +14,7 @@ from ..config import rules
 from ..errors import UsageError
 from ..upstream import envs as upstream_envs
 from . import dm_control
+from . import games
 from . import gymnasium_env
 from . import observations
 from . import perturbations
@@ -27,11 +29,15 @@ def check_task(task):
 
   Args:
     task: str, `dmc_<domain>_<task>`, `dmc_manip_<task>`,
-      `dmc_locom_<task>` or `gym_<Gymnasium's id>`.
+      `dmc_locom_<task>`, `atari_<game>`, `crafter_<reward or noreward>` or
+      `gym_<Gymnasium's id>`.
 
   Raises:
     UsageError: if there is no such task; names those that are closest.
   """
+  if task.startswith(games.PREFIXES):
+    games.check(task)
+    return
   if task.startswith('gym_'):
     gymnasium_env.check(task[len('gym_'):])
     return
@@ -47,8 +53,11 @@ def check_task(task):
 def renders(config):
   """Whether frames are rendered: only if an agent reads or predicts them.
 
-  Always for tasks of dm_control whose observations are images themselves.
+  Always for tasks of dm_control whose observations are images themselves;
+  games draw their own.
   """
+  if config.task.startswith(games.PREFIXES):
+    return False
   return config.task.startswith(('dmc_manip_', 'dmc_locom_')) or any(
       re.match(x.cnn_keys, 'image') for x in (config.encoder, config.decoder))
 
@@ -187,13 +196,14 @@ def attribute(env, name):
   return getattr(env, name)
 
 
-def make_env(config, seed, perturb=None):
+def make_env(config, seed, perturb=None, mode='eval'):
   """Builds one environment in this process.
 
   Args:
     config: upstream's Config.
     seed: int, for the task's initial states and the perturbation.
     perturb: None or dict, arguments of `perturbations.Perturbed`.
+    mode: str, `train` or `eval`, for the tasks whose rewards differ.
 
   Returns:
     upstream's wrapped environment, with a `close` method.
@@ -201,9 +211,12 @@ def make_env(config, seed, perturb=None):
   Raises:
     UsageError: if the task's observations or actions cannot be used.
   """
-  family = gymnasium_env if config.task.startswith('gym_') else dm_control
-  env = upstream_envs.TimeLimit(
-      family.make(config, seed, renders(config)), config.time_limit)
+  if config.task.startswith(games.PREFIXES):
+    env = games.make(config, seed, mode)
+  else:
+    family = gymnasium_env if config.task.startswith('gym_') else dm_control
+    env = family.make(config, seed, renders(config))
+  env = upstream_envs.TimeLimit(env, config.time_limit)
   if perturb is not None:
     env = perturbations.Perturbed(env, **perturb, seed=[seed, 1])
   return env
@@ -251,7 +264,7 @@ def make_envs(config, mode, count, seed, perturb=None):
   envs = []
   try:
     for number in sequence.generate_state(count):
-      make = functools.partial(make_env, config, int(number), perturb)
+      make = functools.partial(make_env, config, int(number), perturb, mode)
       envs.append(
           make() if parallel == 'none' else workers.Worker(make, parallel))
   except BaseException:

@@ -44,7 +44,7 @@ USED_BY = {
         'expl_reward_norm', 'disag_target', 'disag_log', 'disag_models',
         'disag_offset', 'disag_action_cond', 'expl_model_loss'), EXPLORATION),
     'logdir': 'config/load.py',
-    **dict.fromkeys(('atari_grayscale', 'slow_baseline'), ''),
+    'atari_grayscale': 'envs/games.py', 'slow_baseline': '',
 }
 
 

@@ -110,7 +110,7 @@ def test_upstreams_names_are_known(task):
     ('dmc_walker_wlak', 'dmc_walker_walk'), ('walker_walk', 'dmc_walker_walk'),
     ('dmc_ball_in_cup_catch', 'dmc_cup_catch'),
     ('dmc_manip_reach_sight', 'dmc_manip_reach_site'),
-    ('atari_pong', 'for example dmc_walker_walk'),
+    ('pong', 'for example dmc_walker_walk'),
     ('dmc_point_mass_easy', 'Unknown task'), ('dmc', 'dmc_walker_walk')])
 def test_unknown_tasks_are_refused_with_the_closest(task, expected):
   with pytest.raises(UsageError) as caught:
