@@ -30,7 +30,7 @@ __all__ = [
 # Name -> the module that has it, imported when it is asked for.
 _LAZY = {
     'ExtendedAgent': 'agent.extended_agent', 'evaluate': 'evaluation.evaluate',
-    'load': 'evaluation.policy', 'load_config': 'config.load',
+    'load': 'evaluation.load', 'load_config': 'config.load',
     'perturbations': 'perturbations', 'train': 'training.command'}
 
 

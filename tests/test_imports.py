@@ -39,7 +39,7 @@ MAY_IMPORT = {
     'display': (),
     '__main__': (PACKAGE,),  # Its version; the commands it knows by name.
     PACKAGE: (
-        'agent.extended_agent', 'config.load', 'evaluation.policy', 'patches')}
+        'agent.extended_agent', 'config.load', 'evaluation.load', 'patches')}
 
 
 def _modules():

@@ -1,4 +1,4 @@
-"""Loading trained agents for anything but training."""
+"""Loading trained agents for anything but training; `load` is the API's."""
 
 import collections
 
@@ -11,12 +11,15 @@ from ..errors import UsageError
 from ..runs import checkpoints
 from ..runs import files
 from ..runs import spaces
+from . import exported_policy
+from . import policy
 
 # A trained agent: config, agent, int env_step, str name of its checkpoint, and
 # str id of its training, None if that has none.
 Trained = collections.namedtuple(
     'Trained', ['config', 'agent', 'env_step', 'checkpoint', 'training'],
     defaults=[None])
+MODES = ('eval', 'explore')
 
 
 def set_up(config, threads, seed):
@@ -101,3 +104,41 @@ def _agent_spaces(run, config):
     return env.obs_space, env.act_space
   finally:
     env.close()
+
+
+def load(run, checkpoint='latest', mode='eval'):
+  """Loads a trained agent to act with.
+
+  Args:
+    run: pathlib.Path or str, the logdir of a run, or the folder of an exported
+      agent, which has neither other checkpoints and modes nor `value` and
+      `imagine`.
+    checkpoint: `latest`, `best`, or an agent step that is still kept.
+    mode: `eval`, the actor's mode, or `explore`, samples with noise as in
+      training.
+
+  Returns:
+    Policy, or ExportedPolicy.
+
+  Raises:
+    UsageError: if there is no such run or checkpoint, it is damaged, or the run
+      is from before runs saved their spaces.
+    ValueError: for another mode.
+  """
+  if mode not in MODES:
+    raise ValueError(f'mode is one of {MODES}, not {mode!r}.')
+  run = files.expanded(run)
+  if (run / 'agent.json').exists():
+    if (checkpoint, mode) != ('latest', 'eval'):
+      raise UsageError(
+          f'{run} is an exported agent, which has one checkpoint and mode')
+    return exported_policy.ExportedPolicy(run)
+  config = config_lib.saved(run)
+  tf_setup.configure(config.precision, 0, config.jit, config.fast)
+  trained = load_trained(run, checkpoint)
+  found = saved_spaces(run)
+  if found is None:
+    raise UsageError(
+        f'{run} has no {spaces.NAME}: resume it once by the command that '
+        'trained it (with what it has, it only writes this file)')
+  return policy.Policy(trained, found, mode)

@@ -18,55 +18,10 @@ import numpy as np
 import tensorflow as tf
 
 from ..agent import tf_setup
-from ..config import load as config_lib
 from ..envs import environments
 from ..envs import observations as observations_lib
 from ..errors import UsageError
-from ..runs import files
-from ..runs import spaces
-from . import load as load_lib
 from . import rollout
-
-MODES = ('eval', 'explore')
-
-
-def load(run, checkpoint='latest', mode='eval'):
-  """Loads a trained agent to act with.
-
-  Args:
-    run: pathlib.Path or str, the logdir of a run, or the folder of an exported
-      agent, which has neither other checkpoints and modes nor `value` and
-      `imagine`.
-    checkpoint: `latest`, `best`, or an agent step that is still kept.
-    mode: `eval`, the actor's mode, or `explore`, samples with noise as in
-      training.
-
-  Returns:
-    Policy.
-
-  Raises:
-    UsageError: if there is no such run or checkpoint, it is damaged, or the run
-      is from before runs saved their spaces.
-    ValueError: for another mode.
-  """
-  if mode not in MODES:
-    raise ValueError(f'mode is one of {MODES}, not {mode!r}.')
-  run = files.expanded(run)
-  if (run / 'agent.json').exists():
-    if (checkpoint, mode) != ('latest', 'eval'):
-      raise UsageError(
-          f'{run} is an exported agent, which has one checkpoint and mode')
-    from . import exported_policy
-    return exported_policy.ExportedPolicy(run)
-  config = config_lib.saved(run)
-  tf_setup.configure(config.precision, 0, config.jit, config.fast)
-  trained = load_lib.load_trained(run, checkpoint)
-  found = load_lib.saved_spaces(run)
-  if found is None:
-    raise UsageError(
-        f'{run} has no {spaces.NAME}: resume it once by the command that '
-        'trained it (with what it has, it only writes this file)')
-  return Policy(trained, found, mode)
 
 
 class Policy:

@@ -38,7 +38,7 @@ def run(request, trained_run, tmp_path_factory):
 
 def test_it_acts_as_evaluation_does(run):
   from dreamer_idm.envs import environments
-  policy = policy_lib.load(run)
+  policy = load_lib.load(run)
   first, second = (
       environments.make_envs(policy.config, 'eval', 1, 3)[0] for _ in range(2))
   try:
@@ -79,7 +79,7 @@ def stacked(rows):
 
 
 def test_a_batch_is_several_environments(run):
-  policy = policy_lib.load(run)
+  policy = load_lib.load(run)
   one, other = policy.copy(), policy.copy()
   for step in range(3):
     rows = observations(policy, 2, step)
@@ -96,7 +96,7 @@ def test_a_batch_is_several_environments(run):
 
 
 def test_states_are_kept_between_calls_and_not_shared_by_copies(run):
-  policy = policy_lib.load(run)
+  policy = load_lib.load(run)
   first, second, third = observations(policy, 3)
   policy(first)
   branch = policy.copy()
@@ -109,7 +109,7 @@ def test_states_are_kept_between_calls_and_not_shared_by_copies(run):
 
 
 def test_value_and_imagination(run):
-  policy = policy_lib.load(run)
+  policy = load_lib.load(run)
   with pytest.raises(ValueError, match='no observation'):
     policy.imagine(3)
   rows = observations(policy, 3)
@@ -211,7 +211,7 @@ def test_a_run_without_its_spaces_says_what_to_do(tmp_path, trained_run):
   folder = shutil.copytree(trained_run('vector'), tmp_path / 'run')
   (folder / spaces.NAME).unlink()
   with pytest.raises(UsageError, match='resume it once'):
-    policy_lib.load(folder)
+    load_lib.load(folder)
   (folder / spaces.NAME).write_text('{')
   with pytest.raises(UsageError, match='is damaged'):
-    policy_lib.load(folder)
+    load_lib.load(folder)
