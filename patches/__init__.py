@@ -31,12 +31,13 @@ def before_upstream():
   ruamel_yaml.apply()
 
 
-def after_upstream(common, agent):
+def after_upstream(common, agent, expl):
   """Repairs the imported upstream package.
 
   Args:
     common: dreamerv2's imported `common` package.
     agent: dreamerv2's imported `agent` module.
+    expl: dreamerv2's imported `expl` module.
   """
   from . import adam
   from . import eager_arrays
@@ -46,6 +47,7 @@ def after_upstream(common, agent):
   from . import fast_rssm
   from . import gif
   from . import nested_functions
+  from . import random_exploration
   from . import step_cache
   from . import trunc_normal
   adam.apply(common)
@@ -56,5 +58,6 @@ def after_upstream(common, agent):
   fast_actor.apply(common, agent)
   fast_decoder.apply(common)
   fast_rssm.apply(common)
+  random_exploration.apply(expl)
   step_cache.apply(agent)
   trunc_normal.apply(common)

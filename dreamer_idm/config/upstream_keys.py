@@ -79,10 +79,9 @@ KEYS = {
     'clip_rewards': (
         'what is done to rewards before they are learned',
         one_of('identity', 'sign', 'tanh')),
-    # Upstream's `Random` reads its action space before it has one.
     'expl_behavior': (
         "greedy: the task's actor; others have a second one",
-        one_of('greedy', 'Plan2Explore', 'ModelLoss')),
+        one_of('greedy', 'Random', 'Plan2Explore', 'ModelLoss')),
     'expl_noise': ('std of the noise on actions in training', at_least(0)),
     'eval_noise': ('std of the noise on actions in evaluation', at_least(0)),
     'eval_state_mean': (

@@ -41,7 +41,7 @@ with gym_module.available():
   common = _import('common')
   expl = _import('expl')
   agent = _import('agent')
-patches.after_upstream(common, agent)
+patches.after_upstream(common, agent, expl)
 
 
 @contextlib.contextmanager

@@ -313,7 +313,7 @@ def test_line_breaks_do_not_reach_the_message():
     ('model_opt.lr', [-1]),
     ('model_opt.eps', [0]),
     ('kl.balance', [2]),
-    ('expl_behavior', ['random', 'Random']),
+    ('expl_behavior', ['random', 'plan2explore']),
 ])
 def test_bad_values(key, values):
   for value in values:

@@ -52,6 +52,15 @@ def test_a_line(tmp_path, method):
 
 
 @pytest.mark.parametrize('method', [[], ['idm']], ids=['dreamer', 'idm'])
+def test_discrete_actions(tmp_path, method):
+  # 500 is the most that there is; random actions get 20.
+  before, after = returns(
+      tmp_path, 'gym_CartPole-v1', [*method, 'discrete'])
+  assert before < 200
+  assert after > 400
+
+
+@pytest.mark.parametrize('method', [[], ['idm']], ids=['dreamer', 'idm'])
 def test_cheetah_run_from_vectors(tmp_path, method):
   before, after = returns(
       tmp_path, 'dmc_cheetah_run', method, '--action_repeat', '4', '--steps',
