@@ -2,6 +2,7 @@
 
 import matplotlib
 import numpy as np
+from matplotlib.figure import Figure
 from PIL import Image
 
 from ..patches import gif
@@ -22,11 +23,11 @@ def learning_curve(runs, path, title):
     path: pathlib.Path of the PNG; replaced as a whole.
     title: str.
   """
-  matplotlib.use('Agg')
-  from matplotlib import pyplot as plt
-  figure, axes = plt.subplots(figsize=(6.4, 4), layout='constrained')
+  # Not pyplot's: in a notebook it would switch the user's backend.
+  figure = Figure(figsize=(6.4, 4), layout='constrained')
+  axes = figure.subplots()
   returns: list = []
-  colors = plt.rcParams['axes.prop_cycle'].by_key()['color']
+  colors = matplotlib.rcParams['axes.prop_cycle'].by_key()['color']
   for color, (label, logdir) in zip(colors, runs.items()):
     rows = metrics_file.read(logdir, RETURNS)
     steps, values = metrics_file.series(rows, 'train_return')
@@ -58,7 +59,6 @@ def learning_curve(runs, path, title):
       ha='right', va='bottom', fontsize=6, color='gray')
   with files.replacing(path) as part:
     figure.savefig(part, dpi=130)
-  plt.close(figure)
 
 
 def from_zero(axes, values):
