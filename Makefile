@@ -50,7 +50,7 @@ docs: .venv/ready
 .venv/ready: requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; (3, 10) <= v <= (3, 12) or sys.exit("error: Python 3.10 to 3.12 is needed, %s is %d.%d: try make PYTHON=python3.11" % (sys.executable, *v))'
 	@$(PYTHON) -m venv .venv || (echo 'error: no virtual environment; on Debian: apt-get install python3-venv' && exit 2)
-	@echo 'Installing the dependencies into .venv (3 GB, a minute or two).'
+	@echo 'Installing the dependencies into .venv (3 GB, one to five minutes).'
 	@# Else pip complains of what an earlier dreamerv2 asks for and never gets.
 	@$(PY) -m pip uninstall --quiet --yes dreamerv2 2>/dev/null || true
 	@$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt

@@ -5,6 +5,7 @@ import re
 
 from ..agent import registry
 from ..errors import UsageError
+from ..runs import saved_step
 from . import keys
 from . import load as config_lib
 from . import methods
@@ -142,6 +143,11 @@ def check(config, path, resumes=True):
     UsageError: if a setting is another that can change what is learned or how
       it is scored; names the keys and both values.
   """
+  if not path.exists() and saved_step.saved_step(path.parent) is not None:
+    raise UsageError(
+        f'{path.parent} has checkpoints but no {path.name}, so nothing says '
+        'with which settings they were trained: restore it, or choose another '
+        'folder with --logdir')
   other = {
       k: v for k, v in changes(config, path).items()
       if not INCIDENTAL.fullmatch(k)}

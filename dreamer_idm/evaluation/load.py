@@ -53,6 +53,10 @@ def load_trained(run, checkpoint='latest'):
   """
   run = files.expanded(run)
   config = config_lib.saved(run)
+  if (run / 'agent.json').exists():
+    raise UsageError(
+        f'{run} is an exported agent: `dreamer-idm evaluate --agent` evaluates '
+        'it, dreamer_idm.load acts with it, and the rest needs its run')
   found = checkpoints.Checkpoints(run / 'checkpoints')
   path = found.path(checkpoint)
   if not path:

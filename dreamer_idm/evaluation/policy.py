@@ -124,6 +124,9 @@ class Policy:
     obs = {
         k: np.stack([x[k] for x in rows])
         for k in rows[0] if not k.startswith('log_')}
+    for key, value in obs.items():
+      if not np.isfinite(value).all():  # It would stay in the latent state.
+        raise UsageError(f'policy: {key} of the observation is not finite')
     count = len(rows)
     if self._first is None:
       self._first = np.ones(count, bool)
@@ -242,6 +245,12 @@ class Policy:
         actor or actions.
     """
     latent, wm = self._need_state(), self.agent.wm
+    if steps < 1:
+      raise ValueError(f'steps must be at least 1, but is {steps}.')
+    shape = (steps, len(self._first), *self.agent.act_space.shape)
+    if actions is not None and np.shape(actions) != shape:
+      raise ValueError(
+          f'actions must be of shape {shape}, not {np.shape(actions)}.')
     actor = self.agent._task_behavior.actor
     if actions is None and 'actor' in getattr(
         self.agent._task_behavior, 'unused', ()):

@@ -31,6 +31,7 @@ def collect(found, runs, comparisons, studies):
         f'missing: {task}, {method}, seed{several} '
         f'{", ".join(map(str, seeds))}')
   warnings += [f'{x.name}: {note}' for x in found for note in x.notes]
+  warnings += run_settings.midway(runs)
   warnings += run_settings.sentences(runs)
   same: dict = {}  # Mostly, clean and rotated have the same to say.
   for x in comparisons:

@@ -81,6 +81,21 @@ def sentences(runs):
   return found
 
 
+def midway(runs):
+  """Names the runs whose settings changed while they trained: list of str."""
+  found = []
+  for run in runs:
+    changed = {
+        k: v for k, v in same_run.resumed(run.starts).items()
+        if ', then ' in str(v) and same_run.has_effect(k, run.config or {})}
+    if changed:
+      found.append(
+          f'{run.name}: settings changed while it trained, so its curve is '
+          f'not of one kind: '
+          f'{"; ".join(f"{k} {v}" for k, v in changed.items())}')
+  return found
+
+
 def notes(differences, names):
   """Says in what the arms of a task differ that should not.
 

@@ -61,6 +61,9 @@ def train(*presets, **settings):
     TrainingError: if it cannot continue.
     KeyboardInterrupt: when interrupted.
   """
+  if not presets and not settings:
+    raise errors.UsageError(
+        "train expects presets or settings, such as train('cpu', 'idm')")
   if presets and not isinstance(presets[0], str):
     config, *others = presets
     if others or settings:

@@ -155,7 +155,7 @@ class Unsteady:
     except Exception as error:
       self._output = None
       self._note(
-          f'{SERVICES[self._name]} gets no more of the metrics '
+          f'{SERVICES[self._name]} gets no metrics from here on '
           f'({_line(error)}); all are in metrics.jsonl.')
 
 

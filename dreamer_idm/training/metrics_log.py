@@ -26,8 +26,9 @@ def rewind(logdir, env_step=None, size=None):
   """Removes the metrics of steps that will be repeated from metrics.jsonl.
 
   Nothing is deleted: they are appended to `metrics.jsonl.after_checkpoint`, and
-  those of a run without a checkpoint are kept as `metrics.jsonl.earlier`. Of a
-  file with anything but rows of the program a copy is `metrics.jsonl.edited`.
+  those of a run without a checkpoint are kept as `metrics.jsonl.earlier`, and so
+  are its config.yaml and provenance.jsonl: what follows is another training. Of
+  a file with anything but rows of the program a copy is `metrics.jsonl.edited`.
 
   Args:
     logdir: pathlib.Path of the run.
@@ -44,7 +45,12 @@ def rewind(logdir, env_step=None, size=None):
     return []
   if env_step is None:
     kept = files.quarantine(path, 'earlier')
-    return [f'{path} is of a run without a checkpoint; kept as {kept.name}.']
+    for name in ('config.yaml', 'provenance.jsonl'):
+      if (logdir / name).exists():
+        files.quarantine(logdir / name, 'earlier')
+    return [
+        f'{path} is of a run without a checkpoint; kept as {kept.name}, and '
+        'likewise config.yaml and provenance.jsonl.']
   if size is not None and _ends_a_line(path, size):
     _keep(path, path.read_bytes()[size:])
     os.truncate(path, size)

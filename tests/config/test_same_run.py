@@ -120,6 +120,13 @@ def test_without_a_config_there_is_nothing_to_fit(tmp_path):
   same_run.check(load(), tmp_path / 'config.yaml')
 
 
+def test_checkpoints_without_their_config_are_refused(tmp_path):
+  (tmp_path / 'checkpoints' / '100').mkdir(parents=True)
+  for words in ('', '--resume_changed True'):
+    with pytest.raises(UsageError, match='has checkpoints but no config.yaml'):
+      same_run.check(load(words), tmp_path / 'config.yaml')
+
+
 def test_an_older_run_resumes_with_defaults_and_what_auto_was(path):
   text = path.read_text()
   text = text.replace("precision: '32'", 'precision: auto')

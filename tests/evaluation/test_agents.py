@@ -122,3 +122,13 @@ def test_a_batch_of_it_is_several_environments():
   batch.reset([False, True])
   np.testing.assert_allclose(
       batch(both(second, other)), [wanted[1], third], atol=1e-6)
+
+
+def test_what_needs_a_run_says_so(capsys):
+  folder = ROOT / 'agents' / 'walker_stand_vectors_dreamer'
+  with pytest.raises(UsageError, match='is an exported agent'):
+    dreamer_idm.evaluate(folder)
+  assert commands.main(['export', str(folder), '--out', '/nowhere/x']) == 2
+  assert 'is an exported agent' in capsys.readouterr().err
+  with pytest.raises(UsageError, match='expects presets or settings'):
+    dreamer_idm.train()

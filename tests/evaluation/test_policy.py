@@ -129,6 +129,10 @@ def test_value_and_imagination(run):
     assert found['position'].shape == (4, 2, 8)
   np.testing.assert_array_equal(
       policy(stacked(rows[1:])), before(stacked(rows[1:])))
+  with pytest.raises(ValueError, match='steps must be at least 1'):
+    policy.imagine(0)
+  with pytest.raises(ValueError, match=r'actions must be of shape \(3, 2, '):
+    policy.imagine(3, np.zeros((3, 6)))
 
 
 def trained(
@@ -197,7 +201,8 @@ def test_frames_of_an_environment_that_renders():
 @pytest.mark.parametrize('observation, words', [
     (np.zeros(4), "has shape (4,), but observation_space says (3,)"),
     ({'other': np.zeros(3)}, 'without'), ('text', 'numbers are expected'),
-    (np.zeros((0, 3)), 'empty')])
+    (np.zeros((0, 3)), 'empty'),
+    (np.array([0, np.nan, 0]), 'vector of the observation is not finite')])
 def test_what_does_not_fit_is_one_line(observation, words):
   policy = trained(
       KINDS.Dict({'vector': KINDS.Box(-1, 1, (3,), np.float64)}), ACTION,

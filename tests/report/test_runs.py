@@ -383,3 +383,9 @@ def test_runs_that_were_resumed_with_other_settings_are_arms_of_their_own(
       'other': 'dreamer [discount 0.5]',
       'back': 'dreamer [discount 0.99, then 0.5 from…]'}
   assert [k for k, x in found.items() if x.duplicate_of] == ['longer']
+  note, = run_settings.midway(list(found.values()))
+  assert note == (
+      f'{found["back"].name}: settings changed while it trained, so its curve '
+      'is not of one kind: discount 0.99, then 0.5 from 9, then 0.99 from 18')
+  page = (run_report(tmp_path) / 'index.html').read_text('utf-8')
+  assert 'discount 0.99, then 0.5 from 9, then 0.99 from 18' in page

@@ -94,7 +94,7 @@ def test_a_server_that_is_gone_is_one_line(log, tmp_path, monkeypatch):
   monkeypatch.setenv('MLFLOW_HTTP_REQUEST_MAX_RETRIES', '0')
   made, notes = log('mlflow')
   write(made)
-  assert len(notes) == 1 and notes[0].startswith('MLflow gets no more of ')
+  assert len(notes) == 1 and notes[0].startswith('MLflow gets no metrics ')
   assert len(metrics_file.read(tmp_path)) == 2
 
 

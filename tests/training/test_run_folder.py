@@ -152,11 +152,18 @@ def test_metrics_of_a_run_without_checkpoints_are_kept(opened, tmp_path):
     advance(folder, 10)
     folder.log.write(updates=number)
     folder.save(STATE)
+    (tmp_path / 'config.yaml').write_text(f'seed: {number}')
+    (tmp_path / 'provenance.jsonl').write_text('{}')
     shutil.rmtree(tmp_path / 'checkpoints')
   folder, _, (note,) = opened()
   assert note.endswith(
       'metrics.jsonl is of a run without a checkpoint; kept as '
-      'metrics.jsonl.earlier.2.')
+      'metrics.jsonl.earlier.2, and likewise config.yaml and '
+      'provenance.jsonl.')
+  # What follows is another training, of which they would say wrong things.
+  assert not (tmp_path / 'config.yaml').exists()
+  assert (tmp_path / 'config.yaml.earlier').read_text() == 'seed: 1'
+  assert (tmp_path / 'provenance.jsonl.earlier.2').exists()
   assert metrics_file.read(tmp_path) == []
   kept = [
       json.loads((tmp_path / f'metrics.jsonl.{x}').read_text())['updates']
