@@ -25,10 +25,10 @@ REDUCTIONS = {
 def rewind(logdir, env_step=None, size=None):
   """Removes the metrics of steps that will be repeated from metrics.jsonl.
 
-  Nothing is deleted: they are appended to `metrics.jsonl.after_checkpoint`, and
-  those of a run without a checkpoint are kept as `metrics.jsonl.earlier`, and its
-  config.yaml and provenance.jsonl likewise: what follows is another training. Of
-  a file with anything but rows of the program a copy is `metrics.jsonl.edited`.
+  Nothing is deleted. They are appended to `metrics.jsonl.after_checkpoint`.
+  Those of a run without a checkpoint are kept as `metrics.jsonl.earlier`, and
+  its config.yaml and provenance.jsonl likewise: another training follows. Of a
+  file with anything but rows of the program a copy is `metrics.jsonl.edited`.
 
   Args:
     logdir: pathlib.Path of the run.
