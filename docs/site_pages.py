@@ -1,6 +1,6 @@
 """Hooks of MkDocs: pages outside of docs/, and the files that pages link to.
 
-In the repository README.md, CHANGELOG.md and results/README.md stand where
+In the repository README.md, CHANGELOG.md and those of folders stand where
 readers look for them, and pages link to sources and pictures beside docs/. In
 the site such pages are added, such files are copied, and links to folders,
 which a site has none of, become plain text.
@@ -16,7 +16,9 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 # Path in the repository -> path in the site, of pages outside of docs/.
 PAGES = {
     'README.md': 'index.md', **{
-        x: x for x in ('CHANGELOG.md', 'CONTRIBUTING.md', 'results/README.md')
+        x: x for x in (
+            'CHANGELOG.md', 'CONTRIBUTING.md', 'agents/README.md',
+            'results/README.md')
         if (ROOT / x).exists()}}
 # [words](path#anchor), of a picture with a ! before it.
 LINK = re.compile(
