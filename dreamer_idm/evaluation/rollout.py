@@ -1,9 +1,9 @@
 """Evaluation: the actor's mode in environments that learn nothing from it."""
 
 import collections
+import itertools
 
 import numpy as np
-import scipy.signal
 import tensorflow as tf
 
 from .. import upstream
@@ -64,8 +64,10 @@ def compared_values(value, rewards, discount, terminal):
     k >= 0 of discount^k * rewards[t + k].
   """
   steps = len(value)
-  realised = scipy.signal.lfilter(
-      [1.0], [1.0, -discount], np.asarray(rewards, float)[::-1])[::-1][:steps]
+  backwards = itertools.accumulate(
+      np.asarray(rewards, float)[::-1],
+      lambda following, reward: reward + discount * following)
+  realised = np.array([*backwards])[::-1][:steps]
   missing = discount ** (steps + 1 - np.arange(steps, dtype=float))
   counts = np.full(steps, True) if terminal else missing <= MISSING
   return np.asarray(value, np.float64)[counts], realised[counts]
