@@ -22,14 +22,19 @@ def build_agent(config, obs_space, act_space, step):
     step: upstream's Counter of agent steps.
 
   Returns:
-    upstream's Agent for `agent: dreamer` without any extension, otherwise our
-    ExtendedAgent; with all its variables.
+    upstream's Agent for `agent: dreamer` without any extension, the agent of a
+    method that has its own, otherwise our ExtendedAgent; with all its
+    variables.
 
   Raises:
     UsageError: if there is no such method, or if two extensions would take the
       same place.
   """
   extensions = registry.extensions(config)
+  own = registry.own_agent(config.agent)
+  if own:
+    with contextlib.redirect_stdout(io.StringIO()):
+      return own(config, obs_space, act_space, step)
   agent_class = upstream.agent.Agent
   if config.agent != 'dreamer' or extensions:
     agent_class = functools.partial(

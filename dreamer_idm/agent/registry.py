@@ -24,7 +24,7 @@ METHODS = {
     'dreamer': 'dreamer_idm.methods.dreamer', 'idm': 'dreamer_idm.idm', **{
         x: f'dreamer_idm.methods.{x}' for x in (
             'clion', 'bird', 'soft_bird', 'bird_soft', 'planet', 'no_value',
-            'contrastive')}}
+            'contrastive', 'drq')}}
 COMMON = {
     'normalize_vectors': 'dreamer_idm.agent.vector_normalization',
     'imag_starts': 'dreamer_idm.agent.imagination_starts'}
@@ -45,12 +45,26 @@ def extensions(config):
       same place.
   """
   modules = [importlib.import_module(COMMON[x]) for x in common(config)]
-  modules.append(_builder(config.agent))
+  if not own_agent(config.agent):
+    modules.append(_builder(config.agent))
   found = [x for module in modules for x in module.extensions(config)]
   if found:
     from .extension import check_together  # With TensorFlow.
     check_together(found)
   return found
+
+
+def own_agent(name):
+  """Finds the agent of a method that does not extend Dreamer's.
+
+  Args:
+    name: str, the method's.
+
+  Returns:
+    class, see docs/extending.md, or None; imports TensorFlow if there is one.
+  """
+  module = _imported(name)
+  return getattr(_submodule(module, 'agent') or module, 'Agent', None)
 
 
 def common(config):
@@ -101,14 +115,20 @@ def _imported(name):
     raise RuntimeError(f'--agent {name} cannot be imported') from error
 
 
+def _submodule(module, name):
+  """A submodule of a method's package, None if there is none."""
+  inner = f'{module.__name__}.{name}'
+  if hasattr(module, '__path__') and importlib.util.find_spec(inner):
+    return _imported(inner)
+  return None
+
+
 def _builder(name):
   """The module with a method's function `extensions`; imports TensorFlow."""
   module = _imported(name)
-  inner = f'{module.__name__}.extensions'
-  if hasattr(module, '__path__') and importlib.util.find_spec(inner):
-    return _imported(inner)
-  if not hasattr(module, 'extensions'):
+  inner = _submodule(module, 'extensions')
+  if not inner and not hasattr(module, 'extensions'):
     raise UsageError(
         f'--agent {name}: {module.__file__} has no function '
         'extensions(config), see docs/extending.md')
-  return module
+  return inner or module

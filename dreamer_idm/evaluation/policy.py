@@ -245,6 +245,8 @@ class Policy:
         actor or actions.
     """
     latent, wm = self._need_state(), self.agent.wm
+    if not hasattr(wm.rssm, 'img_step'):
+      raise ValueError(f'{self.config.agent} has no model to imagine with.')
     if steps < 1:
       raise ValueError(f'steps must be at least 1, but is {steps}.')
     shape = (steps, len(self._first), *self.agent.act_space.shape)

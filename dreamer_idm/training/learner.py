@@ -37,7 +37,9 @@ class Learner:
     self._gpus, self._note = gpus, note
     self.agent = build.build_agent(config, obs_space, act_space, step)
     self._batch = config.dataset.batch * config.batch_multiplier
-    self.batches = replay.batches(self._batch, config.dataset.length)
+    draw = getattr(self.agent, 'batches', None)
+    self.batches = draw(replay) if draw else replay.batches(
+        self._batch, config.dataset.length)
     self.updates = 0
     self.to_pretrain = config.pretrain  # Updates of pretraining still to do.
     # Whether the agent can be saved: False during an update.
@@ -101,7 +103,7 @@ class Learner:
     self.updates += 1
     self.sound = True
     if self._timed is not None:
-      float(metrics['model_loss'])  # Waits for a GPU to finish.
+      float(next(iter(metrics.values())))  # Waits for a GPU to finish.
       self._timed.append(time.time() - began)
       if len(self._timed) == TIMED:
         self._note(messages.forecast(

@@ -135,6 +135,33 @@ class SeededReplay(upstream.common.Replay):
       drawn = [next(chunks) for _ in range(batch)]
       yield {k: np.stack([x[k] for x in drawn]) for k in drawn[0]}
 
+  def windows(self, batch, length):
+    """Yields short sequences without end; all transitions are as likely.
+
+    Before the first step of an episode is the same step again.
+
+    Args:
+      batch: int B.
+      length: int L >= 2, of which the last two steps are the transition.
+
+    Yields:
+      dict of arrays [B, L, ...].
+    """
+    before = np.arange(1 - length, 1)
+    while True:
+      episodes = [*self._complete_eps.values()]
+      ends = np.cumsum([len(x['action']) - 1 for x in episodes])
+      drawn = self._random.randint(ends[-1], size=batch)
+      rows = []
+      for number, which in zip(drawn, np.searchsorted(ends, drawn, 'right')):
+        episode = episodes[which]
+        last = number - ends[which] + len(episode['action'])  # From 1 on.
+        index = np.maximum(last + before, 0)
+        rows.append({
+            k: v[index] for k, v in episode.items()
+            if not k.startswith('log_')})
+      yield {k: np.stack([x[k] for x in rows]) for k in rows[0]}
+
   def forget_unfinished(self, worker=None):
     """Drops the unfinished episode of one environment, or of all.
 
