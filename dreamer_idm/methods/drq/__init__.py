@@ -18,15 +18,6 @@ from ...upstream.config import takes_images
 KERNEL, STRIDES = 3, (2, 1, 1, 1)
 
 
-def conv_sizes(size):
-  """Sides of the feature maps of an image of side `size`, a list of int."""
-  sizes = []
-  for stride in STRIDES:
-    size = (size - KERNEL) // stride + 1
-    sizes.append(size)
-  return sizes
-
-
 def conflicts(config):
   """See `Method.conflicts`."""
   drq, encoder = config.drq, config.encoder
@@ -36,9 +27,9 @@ def conflicts(config):
     yield (
         '--agent drq learns from images alone: use --encoder.cnn_keys image '
         "--encoder.mlp_keys '$^', as the presets dmc and cpu do")
-  if min(conv_sizes(min(config.render_size))) < 1:
+  if min(config.render_size) < 15:  # Convolutions leave nothing.
     yield (
-        '--agent drq needs --render_size 13 13 at least, but it is '
+        '--agent drq needs --render_size 15 15 at least, but it is '
         f'{" ".join(map(str, config.render_size))}')
   if config.precision not in ('32', 'auto'):
     yield (
@@ -96,7 +87,7 @@ METHOD = Method(
          'decoder.mlp_keys': '$^', 'grad_heads': ['reward'],
          'replay.minlen': 1}, 20)},
     sizes={
-        'cpu': {'units': 256, 'batch': 64},
+        'cpu': {'filters': 16, 'units': 256, 'batch': 64},
         'debug': {
             'filters': 4, 'features': 8, 'units': 16, 'batch': 4}},
     panels=(

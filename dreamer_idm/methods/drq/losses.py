@@ -27,10 +27,10 @@ def stacks(frames):
   Returns:
     [B, H, W, k * C] and the same, the oldest frame first.
   """
-  count = frames.shape[1]
-  return tuple(
-      tf.concat([frames[:, i] for i in range(first, first + count - 1)], -1)
-      for first in (0, 1))
+  batch, _, height, width, channels = frames.shape
+  frames = tf.reshape(
+      tf.transpose(frames, [0, 2, 3, 1, 4]), [batch, height, width, -1])
+  return frames[..., :-channels], frames[..., channels:]
 
 
 def shift(images, offsets, pad):
