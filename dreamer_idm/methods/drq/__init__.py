@@ -56,7 +56,7 @@ METHOD = Method(
             50, 'numbers that the encoder makes of a stack', at_least(1),
             fixed=True),
         'layers': Key(
-            2, 'hidden layers of policy and Q', at_least(1), fixed=True),
+            2, 'hidden layers of policy and Q', at_least(0), fixed=True),
         'units': Key(1024, 'of each of them', at_least(1), fixed=True),
         'batch': Key(512, 'transitions of an update', at_least(1)),
         'discount': Key(0.99, 'gamma', between(0, 1)),
