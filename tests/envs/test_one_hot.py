@@ -97,6 +97,7 @@ def run(folder, *flags):
   return done.stdout
 
 
+@pytest.mark.slow
 def test_trains_from_pixels_and_acts(tmp_path):
   run(tmp_path / 'run', '--configs', 'cpu', 'idm', 'discrete', 'debug',
       '--steps', '120', '--eval_every', '60')

@@ -60,6 +60,7 @@ def test_the_page_s_example_trains_and_is_explained(clone):
   assert 'curious' in (clone / 'report/runs.csv').read_text()
 
 
+@pytest.mark.slow
 def test_mistakes_in_the_page_s_example_are_one_line(clone):
   for flags, words in [
       (['--curious.scale', '-1'], '--curious.scale must be >= 0, but is -1'),

@@ -92,6 +92,7 @@ def test_ctrl_c_waits_for_the_step_and_saves(tmp_path, monkeypatch, capsys):
   assert 'the same command resumes from there' in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_program_trains_without_sys_exit(tmp_path):
   done = run_script(tmp_path, f'''
 import dreamer_idm, sys

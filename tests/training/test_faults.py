@@ -23,9 +23,10 @@ from dreamer_idm.training import loop  # noqa: E402
 from dreamer_idm.training import sanity_checks  # noqa: E402
 
 
-def test_a_run_that_is_killed_again_and_again_loses_nothing(tmp_path):
+@pytest.mark.parametrize('kills', [2, pytest.param(6, marks=pytest.mark.slow)])
+def test_a_run_that_is_killed_again_and_again_loses_nothing(tmp_path, kills):
   """The short version of `bench/faults.py --kills 20`."""
-  found = faults.crash(tmp_path, 900, 4, seed=1)
+  found = faults.crash(tmp_path, 300 * kills, kills, seed=1)
   assert found['call'] and found['episodes'] > 20
 
 
@@ -103,6 +104,7 @@ def test_steps_that_float16_skips_are_counted(training, tmp_path):
   assert not any('critic_skipped' in x for x in rows)
 
 
+@pytest.mark.slow
 def test_evaluations_leave_no_garbage(training):
   first, found = training(), []
   # There is an evaluation at step 60.
@@ -146,6 +148,7 @@ def test_other_networks_under_the_same_config_are_reported(training, tmp_path):
   assert (tmp_path / 'config.yaml').read_bytes() == config
 
 
+@pytest.mark.slow
 def test_several_environments_step_over_no_evaluation(training, tmp_path):
   training('--envs', '2', '--eval_every', '25', '--steps', '111').run()
   rows = metrics_file.read(tmp_path)
@@ -155,6 +158,7 @@ def test_several_environments_step_over_no_evaluation(training, tmp_path):
   assert checkpoints.Checkpoints(tmp_path / 'checkpoints').step() == 111
 
 
+@pytest.mark.slow
 def test_the_learning_curve_is_redrawn_at_every_evaluation(training, tmp_path):
   first, drawn = training('--eval_every', '20'), []
   for step in (61, 81, 101):
@@ -197,6 +201,7 @@ def test_a_closed_pipe_saves_and_ends(tmp_path):
   assert checkpoints.Checkpoints(run.logdir / 'checkpoints').step() > 100
 
 
+@pytest.mark.slow
 def test_a_pipe_closed_before_the_start_ends_likewise(tmp_path):
   run = faults.Run(tmp_path, 100)
   episodes = run.logdir / 'train_episodes'
@@ -217,7 +222,8 @@ def small(path, size):
     pytest.skip('only root may mount a small file system')
 
 
-@pytest.mark.parametrize('where', ['checkpoints', 'train_episodes'])
+@pytest.mark.parametrize('where', [
+    'checkpoints', pytest.param('train_episodes', marks=pytest.mark.slow)])
 def test_a_full_disk_is_one_line_and_keeps_what_there_is(
     training, tmp_path, where):
   small(tmp_path / where, 'size=1m')
@@ -247,6 +253,7 @@ def fill(path):
       pass
 
 
+@pytest.mark.slow
 def test_a_folder_that_is_read_only_is_one_line(tmp_path):
   small(tmp_path / 'disk', 'size=64k')
   try:
