@@ -149,10 +149,10 @@ def draw():
   """Draws the evaluations of all runs, a column of panels for each input."""
   from matplotlib.figure import Figure
 
-  from dreamer_idm.report import figures
+  from dreamer_idm.report import drawing
   from dreamer_idm.runs import metrics_file
-  colors = figures.colors(['dreamer', 'idm'])
-  with figures.style():
+  colors = drawing.colors(['dreamer', 'idm'])
+  with drawing.style():
     figure = Figure(figsize=(12, 9), layout='constrained')
     axes = figure.subplots(4, 5)
     for number, kind in enumerate(PRESETS):

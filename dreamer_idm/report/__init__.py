@@ -12,8 +12,8 @@ named at the top. Needs no TensorFlow; runs may still be training.
 from ..errors import UsageError
 from ..runs import files
 from . import comparison
+from . import drawing
 from . import exports
-from . import figures
 from . import page
 from . import reconstructions
 from . import runs as run_folders
@@ -85,7 +85,7 @@ def _write(logdir, found, out, title, shown):
   tables = {
       '1': scores.table(runs, 'rotated'), '2': scores.table(runs, 'clean')}
   studies = reconstructions.find(logdir)
-  with figures.style():
+  with drawing.style():
     html, warnings, points = page.write(
         title, shown, found, runs, out / 'figures', studies, comparisons,
         tables)

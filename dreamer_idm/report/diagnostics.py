@@ -3,7 +3,7 @@
 import pandas as pd
 
 from ..config import methods
-from . import figures
+from . import drawing
 from . import scores
 
 # Panel, lower and upper end of its axis, and its metrics as (key, what it
@@ -37,19 +37,19 @@ def figure(runs, palette):
       if any(scores.select(runs, key=key) for key, _, _ in x[-1])]
   if not panels:
     return None
-  made, axes, columns = figures.panels(len(panels), 2, 2.1)
+  made, axes, columns = drawing.panels(len(panels), 2, 2.1)
   for ax, (title, low, high, metrics) in zip(axes, panels):
     for key, _, line in metrics:
       for method in scores.methods(runs):
-        figures.seed_curve(
+        drawing.seed_curve(
             ax, scores.select(runs, method=method), key, palette[method],
             method if line == '-' else None, line, band=line == '-')
     kinds = [f'{"solid" if x[2] == "-" else "dotted"}: {x[1]}'
              for x in metrics if x[1]]
     ax.set_title(title + (f'\n{", ".join(kinds)}' if kinds else ''))
     ax.set_ylim(low, high)
-    figures.steps_axis(ax, ax in axes[-columns:])
-  return figures.finish(made, palette)
+    drawing.steps_axis(ax, ax in axes[-columns:])
+  return drawing.finish(made, palette)
 
 
 def late_means(runs):

@@ -13,6 +13,7 @@ from ..runs import metrics_file
 from . import caveats
 from . import comparison
 from . import diagnostics
+from . import drawing
 from . import figures
 from . import published
 from . import reconstructions
@@ -78,13 +79,13 @@ def write(title, shown, found, runs, folder, studies, comparisons, tables):
     of `figures.aggregate`, or None.
   """
   evaluated = scores.select(runs, key=CONDITIONS['clean'])
-  palette = figures.colors(scores.methods(runs))
+  palette = drawing.colors(scores.methods(runs))
   drawn: dict = {}
 
   def draw(name, figure):
     if figure:
       name = ''.join(x if x.isalnum() or x in '-_' else '_' for x in name)
-      drawn[name] = figures.save(figure, folder, name[:80])
+      drawn[name] = drawing.save(figure, folder, name[:80])
       return drawn[name]
     return None
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from ..runs import metrics_file
-from . import figures
+from . import drawing
 from . import scores
 
 CLEAN = 'clean'
@@ -65,7 +65,7 @@ def figure(runs, palette):
   bars = bool(single) and (single != [CLEAN] or not sweeps)
   count = len(sweeps) + bars
   wide = bars and count > 1 and len(single) > 5  # Its labels need a row.
-  made, axes, _ = figures.panels(count + wide, 2)
+  made, axes, _ = drawing.panels(count + wide, 2)
   if wide:
     whole = made.add_subplot(axes[0].get_gridspec()[0, :])
     for ax in axes[:2]:
@@ -77,8 +77,8 @@ def figure(runs, palette):
     _sweep(ax, name, found, palette)
   for ax in axes:
     ax.set_ylabel('return')
-  figures.same_scale(axes)
-  return figures.finish(made, palette)
+  drawing.same_scale(axes)
+  return drawing.finish(made, palette)
 
 
 def _name(row):
@@ -101,7 +101,7 @@ def _bars(axes, names, found, palette):
     strength = '' if name == CLEAN else f'{here.strength.iloc[0]:g}'
     labels.append('\n'.join([first, strength, *', '.join(rest).split(', ')]))
     groups.append([here.loc[here.method == x, 'return'] for x in methods])
-  figures.bars(
+  drawing.bars(
       axes, groups, [[(palette[x], False) for x in methods]] * len(groups))
   for method in methods:
     _legend(axes, method, palette)

@@ -14,7 +14,7 @@ from report_runs import run_report
 from report_runs import write_run
 
 from dreamer_idm.errors import UsageError
-from dreamer_idm.report import figures
+from dreamer_idm.report import drawing
 from dreamer_idm.report import robustness
 from dreamer_idm.report import runs
 
@@ -327,15 +327,15 @@ def test_methods_without_a_fitting_baseline_are_named(tmp_path):
 
 
 def test_bars_of_negative_returns_are_seen():
-  figure, (axes,) = figures.grid(1, 2)
-  figures.bar(axes[0], 0, 0.8, [-1000.0], 'red')
-  figures.bar(axes[1], 0, 0.8, [-1200.0], 'red')
-  figures.same_scale(axes)
+  figure, (axes,) = drawing.grid(1, 2)
+  drawing.bar(axes[0], 0, 0.8, [-1000.0], 'red')
+  drawing.bar(axes[1], 0, 0.8, [-1200.0], 'red')
+  drawing.same_scale(axes)
   assert axes[0].get_ylim() == axes[1].get_ylim() == (
       pytest.approx(-1260), 0)
-  figure, (axes,) = figures.grid(1, 2)
-  figures.bar(axes[0], 0, 0.8, [1000.0], 'red')
-  figures.same_scale(axes)  # One is empty.
+  figure, (axes,) = drawing.grid(1, 2)
+  drawing.bar(axes[0], 0, 0.8, [1000.0], 'red')
+  drawing.same_scale(axes)  # One is empty.
   assert axes[1].get_ylim() == (0, pytest.approx(1050))
 
 

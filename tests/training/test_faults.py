@@ -27,7 +27,7 @@ from dreamer_idm.training import sanity_checks  # noqa: E402
 def test_a_run_that_is_killed_again_and_again_loses_nothing(tmp_path, kills):
   """The short version of `bench/faults.py --kills 20`."""
   found = faults.crash(tmp_path, 300 * kills, kills, seed=1)
-  assert found['call'] and found['episodes'] > 20
+  assert found['call'] and found['episodes'] > 5 * kills
 
 
 @pytest.fixture
