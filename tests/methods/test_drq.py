@@ -10,11 +10,13 @@ from conftest import chunk
 from scipy import stats
 
 import dreamer_idm
+from bench import drq_rotations
 from dreamer_idm import __main__
 from dreamer_idm import upstream
 from dreamer_idm.agent import build
 from dreamer_idm.agent import tf_setup
 from dreamer_idm.config import load as config_lib
+from dreamer_idm.envs import perturbations
 from dreamer_idm.errors import UsageError
 from dreamer_idm.methods.drq import losses
 from dreamer_idm.runs import checkpoints
@@ -229,6 +231,21 @@ def test_acting_stacks_frames_as_training_does(agent):
   before, after = losses.stacks(tf.constant(frames[:4].swapaxes(0, 1)))
   np.testing.assert_array_equal(before, np.concatenate(frames[:3], -1))
   np.testing.assert_array_equal(after, np.concatenate(frames[1:4], -1))
+
+
+def test_the_rotation_of_stacks_turns_what_the_policy_sees_alone(agent):
+  rssm = agent.wm.rssm
+  frame = images(1, 3)
+  plain, _ = rssm.obs_step(rssm.initial(1), None, frame, [False])
+  turned = drq_rotations.StackRotation(rssm, 20, 3)
+  state, _ = turned.obs_step(turned.initial(1), None, frame, [False])
+  np.testing.assert_array_equal(state['deter'], plain['deter'])
+  random = np.random.default_rng(3)
+  for _ in range(2):  # By another angle at the next step.
+    angle = random.uniform(-20, 20)
+    expected = perturbations.rotate(frame[0].numpy(), angle)
+    np.testing.assert_array_equal(
+        turned.get_feat(state)[0], np.concatenate([expected] * 3, -1))
 
 
 # The update.
