@@ -97,7 +97,7 @@ def returns(args, condition, degrees):
 
 
 def draw(rows, title, path):
-  """Draws returns over angles, a line a condition, with their spread.
+  """Draws returns over angles, clean at 0: episodes, and their means.
 
   Args:
     rows: list of dicts, of rotations.csv.
@@ -106,25 +106,22 @@ def draw(rows, title, path):
   """
   figure = Figure(figsize=(6.4, 4), layout='constrained')
   axes = figure.subplots()
-  for (name, label), color in zip(LABELS.items(), ('black', 'C0', 'C3')):
-    found: dict = {}
-    for row in rows:
-      if row['condition'] == name:
-        found.setdefault(float(row['degrees']), []).append(
-            float(row['return']))
-    mean = np.array([np.mean(x) for x in found.values()])
-    if name == 'clean':
-      axes.axhline(mean[0], color=color, lw=1, ls='--', label=label)
-      continue
-    shift = 0.12 if name == 'frame' else -0.12
-    for degrees, values in found.items():
+  found: dict = {}
+  for row in rows:
+    found.setdefault(row['condition'], {}).setdefault(
+        float(row['degrees']), []).append(float(row['return']))
+  for name, color, shift in (('stack', 'C0', -0.1), ('frame', 'C3', 0.1)):
+    line = {**found['clean'], **found[name]}  # From 0 degrees on.
+    for degrees, values in line.items():
       axes.plot(
-          [degrees + shift] * len(values), values, '.', color=color, alpha=0.3,
+          [degrees + shift] * len(values), values, '.', color=color, alpha=0.4,
           ms=4)
-    axes.plot([*found], mean, 'o-', color=color, label=label)
+    axes.plot(
+        [*line], [np.mean(x) for x in line.values()], 'o-', color=color,
+        label=LABELS[name])
   axes.set(
       xlabel='largest angle, degrees', ylabel='episode return', title=title)
-  axes.set_ylim(bottom=0)
+  axes.set_ylim(0, 1.05 * max(float(x['return']) for x in rows))
   axes.grid(alpha=0.3)
   axes.legend(frameon=False, loc='lower left')
   figure.savefig(path, dpi=130)

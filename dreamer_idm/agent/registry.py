@@ -3,9 +3,10 @@
 A method is a module with a constant METHOD, see `declaration`, and a function
 `extensions(config)` that returns a list of Extension, empty if all of the
 method's switches are off. In a package the function may be in a submodule
-`extensions`, so that what the method declares is read without TensorFlow. The
-key `agent` names a method: one of METHODS, or the full name of a module of your
-own.
+`extensions`, so that what the method declares is read without TensorFlow. A
+method that does not extend Dreamer has a class `Agent` instead, in its module
+or in a submodule `agent`. The key `agent` names a method: one of METHODS, or
+the full name of a module of your own.
 
 COMMON are extensions that belong to no method and work with all: a key of
 configs.yaml that switches them on, and their module.
@@ -64,7 +65,10 @@ def own_agent(name):
     class, see docs/extending.md, or None; imports TensorFlow if there is one.
   """
   module = _imported(name)
-  return getattr(_submodule(module, 'agent') or module, 'Agent', None)
+  inner = _submodule(module, 'agent')
+  if not inner and hasattr(module, 'extensions'):
+    return None  # It may have imported upstream's Agent.
+  return getattr(inner or module, 'Agent', None)
 
 
 def common(config):

@@ -1,6 +1,7 @@
 import contextlib
 import io
 import json
+import sys
 
 import gymnasium
 import numpy as np
@@ -14,6 +15,7 @@ from bench import drq_rotations
 from dreamer_idm import __main__
 from dreamer_idm import upstream
 from dreamer_idm.agent import build
+from dreamer_idm.agent import registry
 from dreamer_idm.agent import tf_setup
 from dreamer_idm.config import load as config_lib
 from dreamer_idm.envs import perturbations
@@ -493,6 +495,26 @@ def test_it_acts_and_is_exported(run, tmp_path):
     print(policy.value)
   with pytest.raises(ValueError, match='drq has no model to imagine with'):
     policy.imagine(3)
+
+
+def test_a_module_of_the_user_s_own_may_bring_an_agent(tmp_path, monkeypatch):
+  head = (
+      'from dreamer_idm.agent.declaration import *\n'
+      'from dreamer_idm.upstream.modules import agent\n'
+      'METHOD = Method()\n')
+  (tmp_path / 'bare.py').write_text(
+      f'{head}class Agent:\n  def __init__(self, *args):\n'
+      '    self.args = args\n')
+  (tmp_path / 'extends.py').write_text(
+      f'{head}Agent = agent.Agent\ndef extensions(config):\n  return []\n')
+  monkeypatch.syspath_prepend(str(tmp_path))
+  settings = config('--agent', 'bare', presets=('dmc',))
+  assert registry.extensions(settings) == []
+  assert build.build_agent(settings, 1, 2, 3).args == (settings, 1, 2, 3)
+  assert registry.own_agent('bare') is sys.modules['bare'].Agent
+  assert registry.own_agent('extends') is registry.own_agent('idm') is None
+  for name in ('bare', 'extends'):
+    del sys.modules[name]
 
 
 @pytest.mark.parametrize('presets, flags, words', [
