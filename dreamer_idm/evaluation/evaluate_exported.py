@@ -42,8 +42,8 @@ def run(args, conditions):
         {'decoder.cnn_keys': 'image', 'render_size': SHOWN})
   rendering.choose_backend(environments.renders(config))
   # TensorFlow only comes now: mistakes answer at once.
-  from . import exported
-  act = exported.load(args.agent / 'saved_model')
+  from . import exported_model
+  act = exported_model.load(args.agent / 'saved_model')
   print(
       f'{facts["task"]}, {facts["method"]} at env step {facts["env_step"]:,}; '
       f'on export {np.mean(facts["scores"]["returns"]):.1f} in '
@@ -57,7 +57,7 @@ def run(args, conditions):
     returns: list = []
     try:
       for number in range(args.episodes):
-        episode = exported.episode(act, interface, env, random)
+        episode = exported_model.episode(act, interface, env, random)
         returns.append(episode['reward'].astype(np.float64).sum())
         print(
             f'  {pictures.label(condition)}, episode {number + 1} of '

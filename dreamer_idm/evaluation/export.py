@@ -105,6 +105,7 @@ def run(args):
 def _export(trained, found, folder, args):
   """Writes the folder's files; returns what agent.json says, a dict."""
   from . import exported
+  from . import exported_model
   config = trained.config
   module = exported.Exported(trained, found.action, args.batch)
   interface = module.describe()
@@ -118,7 +119,7 @@ def _export(trained, found, folder, args):
   random = np.random.default_rng(args.seed)
   with _environment(config, args.seed) as env:
     episodes = [
-        exported.episode(acts['saved_model'], interface, env, random)
+        exported_model.episode(acts['saved_model'], interface, env, random)
         for _ in range(args.episodes)]
   rows = metrics_file.read(args.run)
   last = [x for x in rows if 'eval_return' in x][-1:]
@@ -151,18 +152,19 @@ def write_models(module, folder):
     folder: pathlib.Path, existing.
 
   Returns:
-    dict of file name -> function, see `exported.load`; and str, why there is
-    no ONNX model, empty if there is one.
+    dict of file name -> function, see `exported_model.load`; and str, why
+    there is no ONNX model, empty if there is one.
   """
   import tensorflow as tf
 
   from . import exported
+  from . import exported_model
   tf.saved_model.save(module, str(folder / 'saved_model'))
-  acts = {'saved_model': exported.load(folder / 'saved_model')}
+  acts = {'saved_model': exported_model.load(folder / 'saved_model')}
   path = folder / 'policy.onnx'
   try:
     module.to_onnx(path)
-    acts['policy.onnx'] = exported.load_onnx(path)
+    acts['policy.onnx'] = exported_model.load_onnx(path)
   except Exception as error:
     path.unlink(missing_ok=True)
     return acts, exported.why_no_onnx(error)
@@ -205,14 +207,14 @@ def step(interface, first, rows, outputs, state):
 
   With the noise that the agent drew a model must come to the same state.
   """
-  from . import exported
+  from . import exported_model
   latent = {k: v.numpy().astype(np.float32) for k, v in state[0].items()}
   if 'mean' in latent:
     noise = (latent['stoch'] - latent['mean']) / latent['std']
   else:
     noise = 1e6 * latent['stoch']  # Gumbel noise that decides.
   return (
-      first, exported.observation(interface['observation'], rows), noise,
+      first, exported_model.observation(interface['observation'], rows), noise,
       latent, outputs['action'].numpy())
 
 
@@ -223,8 +225,9 @@ def compared(act, interface, steps, name, agent):
   agent's latents and actions; TrainingError if it is too large.
   """
   from . import exported
+  from . import exported_model
   times, worst = [], 0.0
-  zeros = exported.zeros(interface)
+  zeros = exported_model.zeros(interface)
   drawn = exported.drawn(agent)
   state: dict = {}
   for first, obs, noise, latent, action in steps:

@@ -5,7 +5,7 @@ import numpy as np
 from ..config import load as config_lib
 from ..runs import spaces
 from . import evaluate_exported
-from . import exported
+from . import exported_model
 from . import policy
 
 
@@ -24,13 +24,13 @@ class ExportedPolicy(policy.Policy):
     self._facts = evaluate_exported.read(folder)
     self.config, self.agent = config_lib.saved(folder), None
     self.env_step = self._facts['env_step']
-    self._act = exported.load(folder / 'saved_model')
+    self._act = exported_model.load(folder / 'saved_model')
     self._read(spaces.read(folder))
     self.reset()
 
   def _step(self, obs):
     interface = self._facts['interface']
-    zeros = exported.zeros(interface)
+    zeros = exported_model.zeros(interface)
     # The model acts in so many environments at once; the last may be unused.
     batch, count = interface['action'][0][0], len(self._first)
     if self._state is None:
@@ -42,7 +42,7 @@ class ExportedPolicy(policy.Policy):
     for start in range(0, count, batch):
       rows = np.minimum(np.arange(start, start + batch), count - 1)
       action, state = self._act(
-          exported.observation(
+          exported_model.observation(
               interface['observation'], {k: v[rows] for k, v in obs.items()}),
           {k: v[rows] for k, v in self._state.items()})
       used = min(batch, count - start)

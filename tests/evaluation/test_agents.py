@@ -15,7 +15,7 @@ from dreamer_idm.envs import environments
 from dreamer_idm.envs import rendering
 from dreamer_idm.envs import workers
 from dreamer_idm.errors import UsageError
-from dreamer_idm.evaluation import exported
+from dreamer_idm.evaluation import exported_model
 
 AGENTS = sorted(x.parent for x in ROOT.glob('agents/*/agent.json'))
 
@@ -70,7 +70,7 @@ def test_it_acts_in_a_process_of_its_own():
   env = workers.Worker(
       functools.partial(environments.make_env, config, 0), 'process')
   try:
-    episode = exported.episode(
+    episode = exported_model.episode(
         lambda obs, state, noise: policy._act(obs, state),
         policy._facts['interface'], env, np.random.default_rng(0))
   finally:

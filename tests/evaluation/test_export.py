@@ -20,6 +20,7 @@ from dreamer_idm import __main__
 from dreamer_idm.config import load as config_lib
 from dreamer_idm.evaluation import export
 from dreamer_idm.evaluation import exported
+from dreamer_idm.evaluation import exported_model
 from dreamer_idm.evaluation import load as load_lib
 from dreamer_idm.evaluation import rollout
 
@@ -81,10 +82,10 @@ def test_the_models_act_as_the_agent_on_real_steps(
             if k not in ('PYTHONPATH', 'TF_USE_LEGACY_KERAS')})
     assert done.returncode == 0, done.stderr
     assert done.stdout == '100 steps\n'
-    act = exported.load_onnx(out / 'policy.onnx')
+    act = exported_model.load_onnx(out / 'policy.onnx')
     for t, noise in enumerate(steps['noise']):
       if steps['first'][t]:
-        state = exported.zeros(facts['interface'])
+        state = exported_model.zeros(facts['interface'])
       observation = {
           k: steps[f'obs {k}'][t] for k in facts['interface']['observation']}
       action, state = act(observation, state, noise)
@@ -185,8 +186,8 @@ def test_any_latents_and_actors(flags, presets, batch, tmp_path):
   tf.saved_model.save(module, str(tmp_path / 'model'))
   module.to_onnx(tmp_path / 'policy.onnx')
   models = {
-      'saved_model': exported.load(tmp_path / 'model'),
-      'policy.onnx': exported.load_onnx(tmp_path / 'policy.onnx')}
+      'saved_model': exported_model.load(tmp_path / 'model'),
+      'policy.onnx': exported_model.load_onnx(tmp_path / 'policy.onnx')}
   interface, data = module.describe(), chunk(batch, 6)
   policy, state, steps = rollout.act(agent, 'eval'), None, []
   for t in range(6):
@@ -197,7 +198,8 @@ def test_any_latents_and_actors(flags, presets, batch, tmp_path):
   for name, act in models.items():
     _, worst = export.compared(act, interface, steps, name, agent)
     assert worst < 1e-4
-    action, _ = act(*steps[0][1:2], exported.zeros(interface), steps[0][2])
+    action, _ = act(
+        *steps[0][1:2], exported_model.zeros(interface), steps[0][2])
     assert action.shape == (batch, 2) and all(x in SPACE for x in action)
 
 
