@@ -36,7 +36,7 @@ test-all: .venv/ready
 	$(PYTEST) -m 'not learning'
 
 test-learning: .venv/ready
-	$(PY) -m pytest -m learning --durations 15
+	$(PY) -m pytest -n auto --maxprocesses 4 -m learning --durations 15
 
 lint: .venv/ready
 	$(PY) -m ruff check .

@@ -33,7 +33,8 @@ def returns(logdir, task, method, *flags):
   """
   done = subprocess.run(
       [sys.executable, 'run.py', '--configs', 'cpu_proprio', *method,
-       '--task', task, '--logdir', str(logdir), '--eval_eps', '5', *flags],
+       '--task', task, '--logdir', str(logdir), '--eval_eps', '5',
+       '--threads', '1', *flags],
       cwd=ROOT, capture_output=True, text=True, check=False)
   assert done.returncode == 0, done.stdout + done.stderr
   _, found = metrics_file.series(metrics_file.read(logdir), 'eval_return')
