@@ -102,8 +102,9 @@ def _settings():
   """Tables what the presets of methods set."""
   lines = [
       '### What the presets of methods set', '',
-      'Beside `agent` and `method`; all but `doubled` set `batch_multiplier` '
-      '1.', '', '| preset | method | sets |', '|---|---|---|']
+      'Beside `agent` and `method`; all but `doubled` and those that add to a '
+      'method set `batch_multiplier` 1.', '',
+      '| preset | method | sets |', '|---|---|---|']
   for method in methods.declared():
     for name, preset in method.presets.items():
       cells = [

@@ -94,7 +94,7 @@ def arm(args, program, task, method, point):
     UsageError: if they could not be run, or a folder has a run with other
       settings.
   """
-  presets = [*args.configs, *([] if method == VANILLA else [method])]
+  presets = [*args.configs, *(x for x in method.split('+') if x != VANILLA)]
   flags = [
       *args.flags, *(w for k, v in point for w in (f'--{k}', *v.split()))]
   config = load(presets, task, args.threads, flags)

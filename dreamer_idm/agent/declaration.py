@@ -122,6 +122,11 @@ class Method:
     panels: sequence of Panel.
     conflicts: function of upstream's Config to the problems that values have
       with each other, one line each, if this is the method that trains.
+    seen_in_training: function of a dict of dotted keys, the settings of a run,
+      to the perturbations that its training makes on the images on purpose, a
+      list of str; the report and evaluations must not call its images clean.
+    adds: bool, whether it adds to another method instead of taking its place:
+      the presets `idm rad` make `agent` idm+rad.
     name: str, what `agent` names the method by; filled in by the registry.
   """
 
@@ -131,6 +136,9 @@ class Method:
   sizes: dict[str, dict[str, Any]] = dataclasses.field(default_factory=dict)
   panels: tuple[Panel, ...] = ()
   conflicts: Callable[[Any], Iterable[str]] = lambda config: ()
+  seen_in_training: Callable[[dict[str, Any]], Iterable[str]] = (
+      lambda settings: ())
+  adds: bool = False
   name: str = ''
 
   @property
@@ -146,6 +154,7 @@ class Method:
     """
     defaults = {k: v.default for k, v in self.keys.items()}
     own = {'defaults': defaults, **self.sizes}
+    usual = {} if self.adds else {'batch_multiplier': 1}
     return {k: {self.section: v} for k, v in own.items() if v} | {
-        k: {'agent': self.name, 'method': k, 'batch_multiplier': 1,
-            **v.settings} for k, v in self.presets.items()}
+        k: {'agent': self.name, 'method': k, **usual, **v.settings}
+        for k, v in self.presets.items()}

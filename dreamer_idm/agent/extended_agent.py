@@ -11,6 +11,7 @@ from .. import upstream
 from . import loss_weights
 from . import registry
 from .extension import check_together
+from .extension import TARGET
 
 
 class _OptimizerOfMore(upstream.common.Module):
@@ -63,7 +64,10 @@ class ExtendedWorldModel(upstream.agent.WorldModel):
 
   def loss(self, data, state=None):
     """Upstream's loss plus those of the extensions."""
-    with self._recorded_heads() as heads:
+    targets = {
+        k.removeprefix(TARGET): v for k, v in self.preprocess(data).items()
+        if k.startswith(TARGET)} if any(TARGET in x for x in data) else {}
+    with self._recorded_heads(targets) as heads:
       loss, last_state, outs, metrics = super().loss(data, state)
     outs['heads'] = heads
     for extension in self.extensions:
@@ -73,23 +77,36 @@ class ExtendedWorldModel(upstream.agent.WorldModel):
     return loss, last_state, outs, metrics
 
   @contextlib.contextmanager
-  def _recorded_heads(self):
+  def _recorded_heads(self, targets):
     """Context that records the output of each head, in a dict by name.
 
     Upstream's loss takes likelihoods from the outputs and drops them, so that
-    an extension that needs the decoding would have to decode again.
+    an extension that needs the decoding would have to decode again. Those of
+    `targets`, by key, are taken of these and not of the observations.
     """
     heads, outputs = self.heads, {}
 
     def recorded(name, head):
       def call(feat):
-        outputs[name] = head(feat)
-        return outputs[name]
+        found = outputs[name] = head(feat)
+        return found if name != 'decoder' else {
+            k: _Likelihood(v, targets[k]) if k in targets else v
+            for k, v in found.items()}
       return call
 
     calls = {k: recorded(k, v) for k, v in heads.items()}
     with _replaced(self, 'heads', calls):
       yield outputs
+
+
+class _Likelihood:
+  """A distribution whose likelihood is that of a value known beforehand."""
+
+  def __init__(self, dist, value):
+    self._dist, self._value = dist, value
+
+  def log_prob(self, _):
+    return self._dist.log_prob(self._value)
 
 
 @contextlib.contextmanager

@@ -30,6 +30,8 @@ create all variables; afterwards each has its first value again.
 from .. import upstream
 from ..errors import UsageError
 
+TARGET = 'target of '  # Before the key of an observation, see `batch`.
+
 
 class Extension(upstream.common.Module):
   """One thing that a method adds; subclasses override what they need.
@@ -60,7 +62,8 @@ class Extension(upstream.common.Module):
     """Outside of any tape, once per update: changes the replay's batch.
 
     The world model learns from what is returned; acting and reports are not
-    asked. The flags that mark episodes must stay.
+    asked. The flags that mark episodes must stay. What the decoder is to
+    predict in place of an observation may be added as TARGET + its key.
 
     Args:
       data: dict of tensors [B, L, ...] as the replay stores them, images

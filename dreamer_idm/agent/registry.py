@@ -6,7 +6,8 @@ method's switches are off. In a package the function may be in a submodule
 `extensions`, so that what the method declares is read without TensorFlow. A
 method that does not extend Dreamer has a class `Agent` instead, in its module
 or in a submodule `agent`. The key `agent` names a method: one of METHODS, or
-the full name of a module of your own.
+the full name of a module of your own; or several, idm+rad, of which one may be
+without `adds`.
 
 COMMON are extensions that belong to no method and work with all: a key of
 configs.yaml that switches them on, and their module.
@@ -25,10 +26,15 @@ METHODS = {
     'dreamer': 'dreamer_idm.methods.dreamer', 'idm': 'dreamer_idm.idm', **{
         x: f'dreamer_idm.methods.{x}' for x in (
             'clion', 'bird', 'soft_bird', 'bird_soft', 'planet', 'no_value',
-            'contrastive', 'drq')}}
+            'contrastive', 'drq', 'rad')}}
 COMMON = {
     'normalize_vectors': 'dreamer_idm.agent.vector_normalization',
     'imag_starts': 'dreamer_idm.agent.imagination_starts'}
+
+
+def parts(agent):
+  """Names the methods of a value of the key `agent`, a list of str."""
+  return agent.split('+')
 
 
 def extensions(config):
@@ -47,7 +53,7 @@ def extensions(config):
   """
   modules = [importlib.import_module(COMMON[x]) for x in common(config)]
   if not own_agent(config.agent):
-    modules.append(_builder(config.agent))
+    modules += map(_builder, parts(config.agent))
   found = [x for module in modules for x in module.extensions(config)]
   if found:
     from .extension import check_together  # With TensorFlow.
@@ -64,6 +70,8 @@ def own_agent(name):
   Returns:
     class, see docs/extending.md, or None; imports TensorFlow if there is one.
   """
+  if len(parts(name)) > 1:  # What adds to a method extends Dreamer's agent.
+    return None
   module = _imported(name)
   inner = _submodule(module, 'agent')
   if not inner and hasattr(module, 'extensions'):

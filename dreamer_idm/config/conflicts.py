@@ -64,7 +64,8 @@ def _method_conflicts(config):
       yield (
           f'--{key} {text(config.flat[key])} and --expl_behavior '
           f'{config.expl_behavior} exclude each other')
-  yield from registry.declaration(config.agent).conflicts(config)
+  for name in registry.parts(config.agent):
+    yield from registry.declaration(name).conflicts(config)
 
 
 def _image_conflicts(config):

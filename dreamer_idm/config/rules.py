@@ -21,6 +21,13 @@ from . import upstream_keys
 from .keys import text
 
 
+def _is_agent(name):
+  parts = registry.parts(name)
+  return len({*parts}) == len(parts) and all(map(_is_method, parts)) and (
+      len(parts) == 1 or [
+          registry.declaration(x).adds for x in parts].count(False) < 2)
+
+
 def _is_method(name):
   if name in registry.METHODS:
     return True
@@ -38,7 +45,9 @@ def _is_method(name):
 # Our keys; those of methods and of upstream have their rules where they stand.
 RULES = {
     'agent': Rule(
-        ' | '.join([*registry.METHODS, 'a module of your own']), _is_method),
+        ' | '.join([
+            *registry.METHODS, 'a module of your own',
+            'one of them and what adds to it, as idm+rad']), _is_agent),
     'method': Rule(
         'a file name', lambda x: re.fullmatch(r'\w[\w.+-]*', x) is not None),
     'precision': one_of('auto', '16', 'bf16', '32'),

@@ -37,9 +37,9 @@ def has_effect(key, settings):
   """
   section, _, rest = key.partition('.')
   if section in methods.sections():
-    return section in methods.reads(settings.get('agent'))
+    return section in methods.reads(str(settings.get('agent')))
   if rest and section not in _sections():  # Of a method of the user's own.
-    return section == str(settings.get('agent')).rpartition('.')[2]
+    return section in methods.own_sections(str(settings.get('agent')))
   if key == 'expl_until':
     return settings.get('expl_behavior') != 'greedy'
   if key in ('shadows', 'render_size'):

@@ -82,7 +82,10 @@ def with_preset(config, preset, where, task=''):
     UsageError: if a key or a value is invalid.
   """
   known, values = config.flat, {}
-  for name, value in settings(preset, where, task).items():
+  found = settings(preset, where, task)
+  if {'agent', 'method'} <= {*found}:
+    found = methods.behind(config.agent, config.method, found)
+  for name, value in found.items():
     for key in keys.find(config, name, f'{where}: '):
       values[key] = converted(f'{where}: {key}', known[key], value)
   return config.update(values)  # At once: it rebuilds the whole config.

@@ -12,6 +12,7 @@ import time
 import numpy as np
 
 from ..config import load as config_lib
+from ..config import methods
 from ..config import rules
 from ..config import same_run
 from ..envs import environments
@@ -105,6 +106,8 @@ def run(args):
       f'checkpoint {trained.checkpoint} at env step {trained.env_step:,}, '
       f'{args.episodes} episodes in each of {len(conditions)} conditions.',
       flush=True)
+  if seen := methods.seen_in_training(config.flat):
+    print(f'It was trained on perturbed images: {seen}.', flush=True)
   if changed := same_run.resumed(provenance.read(args.logdir)):
     print('Settings that were changed on resuming: ' + '; '.join(
         f'{k} {v}' for k, v in changed.items()) + '.', flush=True)
@@ -115,7 +118,7 @@ def run(args):
   results = {
       'task': config.task, 'method': config.method, 'seed': config.seed,
       'training': trained.training, 'checkpoint': args.checkpoint,
-      'env_step': trained.env_step,
+      'env_step': trained.env_step, 'seen_in_training': seen,
       'episodes': args.episodes, 'evaluation_seed': args.seed}
   known = {_key(x): x for x in _earlier(out / 'evaluation.json', results)}
   written = ['evaluation.json', 'robustness.png']
@@ -206,7 +209,8 @@ def _earlier(path, results):
   step = 'damaged'
   try:
     before = json.loads(path.read_text('utf-8'))
-    before.setdefault('training', None)  # Older files have none.
+    seen = results['seen_in_training']  # Older files have neither.
+    before = {'training': None, 'seen_in_training': seen, **before}
     conditions = before.pop('conditions')
     before.pop('value', None)
     if before == results and all(

@@ -5,6 +5,7 @@ import json
 import numpy as np
 
 from ..config import load as config_lib
+from ..config import methods
 from ..envs import environments
 from ..envs import rendering
 from ..errors import UsageError
@@ -48,6 +49,8 @@ def run(args, conditions):
       f'{facts["task"]}, {facts["method"]} at env step {facts["env_step"]:,}; '
       f'on export {np.mean(facts["scores"]["returns"]):.1f} in '
       f'{len(facts["scores"]["returns"])} episodes.', flush=True)
+  if seen := methods.seen_in_training(config.flat):
+    print(f'It was trained on perturbed images: {seen}.', flush=True)
   found = []
   for condition in chosen:
     clean = condition['kind'] == 'clean'

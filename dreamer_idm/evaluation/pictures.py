@@ -92,10 +92,12 @@ def draw(results, path):
     ax.set_ylabel('episode return')
   for ax in panel:
     ax.set_axis_off()
+  seen = results.get('seen_in_training')
   figure.suptitle(
       f'{results["task"]}, {results["method"]}, seed {results["seed"]}, '
       f'{results["env_step"]:,} env steps; {results["episodes"]} episodes, '
-      'sample standard deviation over them', fontsize=9)
+      'sample standard deviation over them'
+      + f'\ntrained on perturbed images: {seen}' * bool(seen), fontsize=9)
   _save(figure, path)
 
 

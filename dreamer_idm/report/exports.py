@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 
+from ..config import methods
 from ..runs import metrics_file
 from . import diagnostics
 from . import robustness
@@ -76,6 +77,7 @@ def _run(run):
       'task': run.task, 'method': run.method, 'seed': run.seed,
       'env_step': run.env_step, 'budget': str(run.budget or ''),
       'state': run.state, **finals, 'folder': run.name,
+      'seen_in_training': methods.seen_in_training(run.config),
       'notes': '; '.join(run.notes)}
 
 

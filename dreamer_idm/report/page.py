@@ -120,6 +120,7 @@ def write(title, shown, found, runs, folder, studies, comparisons, tables):
       arms=dict.fromkeys((x.method, x.baseline) for x in comparisons),
       left=_not_compared(evaluated, comparisons), seeds=_seeds,
       note=published.note(runs), blind=published.blind(runs),
+      perturbed=run_settings.seen_in_training,
       robust=robust, checkpoints=robustness.checkpoints,
       strips=_strips(runs), studies=studies, diagnosed=diagnosed,
       differences=run_settings.by_task(runs))
@@ -141,12 +142,11 @@ def _summary(found):
     lines.append(
         f'{task}: {", ".join(arms)}, {scores.span(steps)} environment steps'
         f'{planned}')
-  texts = methods.presets()
   bases = dict.fromkeys(
       x.base for y in scores.methods(found)
       for x in scores.select(found, method=y))
   return lines + [
-      f'{x}: {texts[x].text.rstrip(".")}' for x in bases if x in texts]
+      f'{x}: {text.rstrip(".")}' for x in bases if (text := methods.text(x))]
 
 
 def _episodes(runs):

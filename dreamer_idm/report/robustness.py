@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from ..config import methods
 from ..runs import metrics_file
 from . import drawing
 from . import scores
@@ -12,7 +13,8 @@ CLEAN = 'clean'
 FILLED = ('rotation', 'shift', 'zoom', 'background')
 COLUMNS = [
     'task', 'method', 'seed', 'env_step', 'checkpoint', 'kind', 'strength',
-    'per', 'fill', 'episodes', 'return', 'std_over_episodes']
+    'per', 'fill', 'episodes', 'return', 'std_over_episodes',
+    'seen_in_training']
 
 
 def table(runs):
@@ -21,7 +23,8 @@ def table(runs):
       (run.task, run.method, run.seed, run.evaluation['env_step'],
        run.evaluation['checkpoint'], x['kind'], x['strength'], x['per'],
        x['fill'], len(x['returns']), np.mean(x['returns']),
-       metrics_file.sample_std(x['returns']))
+       metrics_file.sample_std(x['returns']),
+       methods.seen_in_training(run.config))
       for run in runs if run.evaluation
       for x in run.evaluation['conditions']], columns=COLUMNS)
 

@@ -45,7 +45,7 @@ def differing(arms):
   arms = {k: [x for x in arm if x.config] for k, arm in arms.items()}
   runs = [x for arm in arms.values() for x in arm]
   found = []
-  of_methods = methods.sections() | {_own_section(x) for x in runs}
+  of_methods = methods.sections().union(*map(_own_sections, runs))
   noted = {k for x in runs for k in _starts(x)}
   for key in [*sorted(_keys(runs)), *sorted(noted)]:
     values = {k: y for k, arm in arms.items() if (y := _values(arm, key))}
@@ -133,6 +133,23 @@ def sees_images(run):
     return True
 
 
+def seen_in_training(runs):
+  """Says which methods were not trained on clean images alone.
+
+  Args:
+    runs: list of Run.
+
+  Returns:
+    list of str, a sentence for each such method and what it saw.
+  """
+  found = {
+      (x.method, seen): None for x in runs if x.config
+      and (seen := methods.seen_in_training({**_defaults(), **x.config}))}
+  return [
+      f'{method} was trained on perturbed images: {seen}'
+      for method, seen in found]
+
+
 @functools.cache
 def _defaults():
   return config_lib.defaults().flat
@@ -164,9 +181,9 @@ def same_value(first, second):
   return _comparable(first) == _comparable(second)
 
 
-def _own_section(run):
-  """The section of the keys of a run's method."""
-  return str(run.config.get('agent')).rpartition('.')[2]
+def _own_sections(run):
+  """The sections of the keys of a run's methods, a set."""
+  return methods.own_sections(str(run.config.get('agent')))
 
 
 def tell_apart(runs):
@@ -189,7 +206,7 @@ def tell_apart(runs):
   names: dict = {}
   for run in runs:
     # The method's own keys first, without the name of their section.
-    own = f'{_own_section(run)}.'
+    own = tuple(f'{x}.' for x in _own_sections(run))
     keys = sorted(
         keys_of[run.base], key=lambda x: (not x.startswith(own), x))
     if not keys or not run.config:
@@ -197,7 +214,7 @@ def tell_apart(runs):
     run.variant = {
         k: value(run, k) for k in keys if same_run.has_effect(k, run.config)}
     parts = [
-        f'{k.removeprefix(own)} '
+        f'{k.partition(".")[2] if k.startswith(own) else k} '
         f'{"not set" if v is None else _short(_comparable(v))}'
         for k, v in [*run.variant.items()][:3]]
     parts += [f'and {len(keys) - 3} more'] if len(keys) > 3 else []

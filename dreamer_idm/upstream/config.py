@@ -19,6 +19,11 @@ Flags = importlib.import_module(f'{__name__}.flags').Flags
 NOTHING = {'$^', '^$'}  # The usual patterns for no observation at all.
 
 
+def matching(pattern, names):
+  """Lists the names that an encoder or decoder takes by its pattern."""
+  return [x for x in names if re.match(pattern, x)]
+
+
 def takes_images(config, coder):
   """Whether an encoder or decoder takes images, as far as names tell.
 

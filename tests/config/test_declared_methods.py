@@ -53,6 +53,27 @@ def test_a_declaration_is_complete(name):
       assert value.rule.test(flat[f'{name}.{key}']), key
 
 
+@pytest.mark.parametrize('presets, agent, method', [
+    ('rad', 'rad', 'rad'), ('dreamer rad', 'rad', 'rad'),
+    ('idm rad', 'idm+rad', 'idm+rad'), ('rad idm', 'idm+rad', 'idm+rad'),
+    ('wo_eva rad_shift', 'idm+rad', 'wo_eva+rad_shift'),
+    ('rad doubled', 'rad', 'doubled+rad'), ('bird idm', 'idm', 'idm'),
+    ('rad rad_shift', 'rad', 'rad_shift'), ('mine rad', 'mine+rad', None),
+    ('clion rad idm', 'idm+rad', 'idm+rad')])
+def test_what_adds_stays_behind_the_method(presets, agent, method, mine):
+  config = config_lib.load(['--configs', 'cpu', *presets.split()])
+  assert (config.agent, config.method) == (agent, method or agent)
+  assert methods.reads(agent) == (methods.sections() if 'mine' in agent else {
+      y for x in agent.split('+') for y in (x, *registry.declaration(x).reads)})
+
+
+@pytest.mark.parametrize('agent', [
+    'idm+bird', 'rad+nix', 'rad+rad', '', 'idm+', 'dreamer+idm'])
+def test_an_agent_is_one_method_and_what_adds_to_it(agent):
+  with pytest.raises(UsageError, match='--agent must be'):
+    config_lib.load(['--configs', 'cpu', '--agent', agent])
+
+
 def test_rules_and_sections_are_those_declared():
   assert methods.key('planet.elites').rule is not None
   assert methods.key('idm.evaluator').rule is methods.key('task') is None

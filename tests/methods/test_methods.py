@@ -30,9 +30,11 @@ METHODS = {
     'planet': [],
     'no_value': ['actor_target', 'actor_loss'],
     'contrastive': ['contrastive_loss', 'contrastive_accuracy', 'critic_loss'],
+    'idm+rad': ['idm_cst_loss', 'evaluator_loss', 'critic_loss'],
     'reward_only': ['actor_loss', 'critic_loss']}
 VALUES = (  # Of plain returns.
-    'clion', 'bird', 'doubled_starts', 'contrastive', 'reward_only')
+    'clion', 'bird', 'doubled_starts', 'contrastive', 'reward_only',
+    'idm+rad')
 BLIND = ('contrastive', 'reward_only')
 # Episodes of 10 steps: one of random actions, one with two updates. Discounted
 # by a half, their first states' returns are known, to compare values with.
@@ -56,8 +58,8 @@ def train(folder, method, *flags):
   try:
     with contextlib.redirect_stdout(told), contextlib.redirect_stderr(told):
       start.run(config_lib.load([
-          '--configs', 'cpu', 'debug', method, '--task', TASK, *BRIEF, *flags,
-          '--logdir', str(folder)]))
+          '--configs', 'cpu', 'debug', *method.split('+'), '--task', TASK,
+          *BRIEF, *flags, '--logdir', str(folder)]))
   finally:
     tf_setup.configure('32')
   (folder / 'ab.log').write_text(told.getvalue())
@@ -122,7 +124,10 @@ def test_report_names_all(runs, tmp_path, capsys):
     assert sorted(x['method'] for x in csv.DictReader(f)) == sorted(METHODS)
   page = (tmp_path / 'index.html').read_text()
   for method in METHODS:
-    assert re.search(fr'\b{method}\b', page), method
+    assert re.search(fr'\b{re.escape(method)}\b', page), method
+  for method in METHODS:
+    assert (f'{method} was trained on perturbed images' in page) == (
+        method in ('clion', 'idm+rad')), method
 
 
 @pytest.mark.parametrize('method', ['planet', 'contrastive'])

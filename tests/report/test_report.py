@@ -468,3 +468,37 @@ def test_tensorflow_is_not_needed(tmp_path):
       tmp_path, 'import sys\nfrom dreamer_idm import report\n'
       'assert "tensorflow" not in sys.modules\nprint("fine")')
   assert result.stdout.strip() == 'fine', result.stderr
+
+
+def test_a_method_that_trains_on_perturbed_images_is_never_called_clean(
+    tmp_path):
+  evaluation = {
+      'env_step': 2000, 'checkpoint': 'latest', 'conditions': [
+          {'kind': 'clean', 'strength': 0.0, 'per': '', 'fill': '',
+           'returns': [1.0]},
+          {'kind': 'rotation', 'strength': 5.0, 'per': 'frame', 'fill': 'zero',
+           'returns': [1.0]}]}
+  for method, agent in (
+      ('dreamer', 'dreamer'), ('idm', 'idm'), ('idm+rad', 'idm+rad')):
+    for seed in (0, 1):
+      path = write_run(
+          tmp_path, method=method, seed=seed, returns=[1.0, 2.0 + seed],
+          agent=agent, rad={'shift': 2, 'rotation': 5.0})
+      if method != 'dreamer':
+        (path / 'evaluation').mkdir()
+        (path / 'evaluation' / 'evaluation.json').write_text(
+            json.dumps(evaluation))
+  out = run_report(tmp_path)
+  _, text = read(out)
+  said = 'idm+rad was trained on perturbed images: shifts up to 2 pixels, '
+  # Warnings, curves, aggregate, profiles, tables, comparison, ablation,
+  # robustness.
+  assert text.count(said + 'rotations up to 5°') == 8
+  assert 'idm was trained' not in text.replace(said, '')
+  assert 'that training never saw' not in text
+  for name in ('runs.csv', 'robustness.csv'):
+    for row in rows(out, name):
+      assert bool(row['seen_in_training']) == (row['method'] == 'idm+rad')
+  shutil.rmtree(tmp_path / 'dmc_walker_walk' / 'idm+rad')
+  _, text = read(run_report(tmp_path))
+  assert 'perturbed images' not in text and 'that training never saw' in text

@@ -6,6 +6,7 @@ from ...agent.declaration import between
 from ...agent.declaration import Key
 from ...agent.declaration import Method
 from ...agent.declaration import Preset
+from ...upstream.config import NOTHING
 
 
 def conflicts(config):
@@ -15,6 +16,14 @@ def conflicts(config):
     yield (
         "CLION's constraint has no margin: use --idm.cst_delta 0, or "
         '--configs dmc idm')
+
+
+def seen_in_training(settings):
+  """See `Method.seen_in_training`."""
+  degrees = settings.get('clion.rotation_degrees')
+  if degrees and settings.get('clion.rotation_scale') and (
+      settings.get('encoder.cnn_keys') not in NOTHING):
+    yield f"rotations up to {degrees:g}° in a term of the encoder's"
 
 
 METHOD = Method(
@@ -31,4 +40,5 @@ METHOD = Method(
         'evaluator.',
         {**idm.ALL_PARTS, 'idm.stoch_mode': 'resample',
          'idm.eva_loss': 'linear'}, 7)},
-    conflicts=conflicts)
+    conflicts=conflicts,
+    seen_in_training=seen_in_training)

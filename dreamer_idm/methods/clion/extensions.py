@@ -15,15 +15,17 @@ of a training batch: environments, policy and evaluation never see them. An
 agent without images has no invariance to learn, and goes without that term.
 """
 
-import math
+import functools
 
 import tensorflow as tf
 
 from ...agent.extension import Extension
 from ...idm import decoding_constraint
 from ...idm import extensions as idm
+from ..rad import augmentations
 
-BLACK = -0.5  # After upstream's preprocessing.
+# Black corners: -0.5 after upstream's preprocessing.
+rotate = functools.partial(augmentations.rotate, black=-0.5)
 
 
 def extensions(config):
@@ -56,31 +58,6 @@ class NormConstraint(decoding_constraint.DecodingConstraint):
     tf.debugging.assert_shapes([(kl, ('B', 'L'))])
     # The KL is half the summed square. Logged to be compared with IDM's.
     return 0.5 * tf.reduce_mean(norm(2 * kl)), {'idm_kl': tf.reduce_mean(kl)}
-
-
-def rotate(images, degrees):
-  """Rotates images about their centres, with bilinear interpolation.
-
-  Args:
-    images: float [N, H, W, C], preprocessed: black is -0.5.
-    degrees: float32 [N], counter-clockwise as the image is looked at.
-
-  Returns:
-    float32 [N, H, W, C], corners black.
-  """
-  height, width = images.shape[1:3]
-  x, y = (width - 1) / 2, (height - 1) / 2
-  angle = degrees * (math.pi / 180)
-  cos, sin = tf.cos(angle), tf.sin(angle)
-  zero = tf.zeros_like(angle)
-  # Where the pixel (x, y) of the result comes from; y points down.
-  source = tf.stack([
-      cos, -sin, x - cos * x + sin * y,
-      sin, cos, y - sin * x - cos * y, zero, zero], -1)
-  return tf.raw_ops.ImageProjectiveTransformV3(
-      images=tf.cast(images, tf.float32), transforms=source,
-      output_shape=[height, width], fill_value=BLACK,
-      interpolation='BILINEAR', fill_mode='CONSTANT')
 
 
 class RotationInvariance(Extension):

@@ -36,7 +36,20 @@ def info_nce(feat, mean):
   # the square of the state and the normalisation are, leaves its softmax alone.
   logits = tf.matmul(feat, mean, transpose_b=True)
   logits -= 0.5 * tf.reduce_sum(tf.square(mean), -1)
-  own = tf.range(tf.shape(feat)[0])
+  return contrast(logits)
+
+
+def contrast(logits):
+  """Cross-entropy of finding the own one among all.
+
+  Args:
+    logits: float32 [N, N]; the own one of row i is column i.
+
+  Returns:
+    float32 scalar in nats, ln N where all are alike, and float32 scalar in
+    [0, 1], the fraction of rows whose own column is the largest.
+  """
+  own = tf.range(tf.shape(logits)[0])
   loss = tf.nn.sparse_softmax_cross_entropy_with_logits(own, logits)
   hits = tf.equal(tf.argmax(logits, -1, tf.int32), own)
   return tf.reduce_mean(loss), tf.reduce_mean(tf.cast(hits, tf.float32))

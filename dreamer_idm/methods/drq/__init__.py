@@ -21,6 +21,10 @@ KERNEL, STRIDES = 3, (2, 1, 1, 1)
 def conflicts(config):
   """See `Method.conflicts`."""
   drq, encoder = config.drq, config.encoder
+  if config.agent != 'drq':
+    yield (
+        f'--agent {config.agent}: drq has no world model to which another '
+        'method could add')
   if config.actor.dist == 'onehot':
     yield '--agent drq acts by continuous actions, but these are discrete'
   if encoder.mlp_keys not in NOTHING or not takes_images(config, encoder):
@@ -45,6 +49,12 @@ def conflicts(config):
     yield (
         f'--drq.log_std_min {drq.log_std_min} must be smaller than '
         f'drq.log_std_max, {drq.log_std_max}')
+
+
+def seen_in_training(settings):
+  """See `Method.seen_in_training`."""
+  pad = settings.get('drq.pad')
+  return [f'shifts up to {pad} pixels'] if pad else []
 
 
 METHOD = Method(
@@ -96,4 +106,5 @@ METHOD = Method(
             ('drq_entropy', 'entropy', '--'))),
         Panel('Q [soft returns]', None, None, (
             ('drq_q', 'Q', '-'), ('drq_target', 'target', '--')))),
-    conflicts=conflicts)
+    conflicts=conflicts,
+    seen_in_training=seen_in_training)

@@ -17,6 +17,8 @@ import tensorflow as tf
 from tensorflow_probability import bijectors as tfb
 from tensorflow_probability import distributions as tfd
 
+from ..rad import augmentations
+
 
 def stacks(frames):
   """Makes the stacks before and after a transition out of its frames.
@@ -45,12 +47,7 @@ def shift(images, offsets, pad):
   Returns:
     [N, H, W, C].
   """
-  for axis in (1, 2):
-    size = images.shape[axis]
-    index = tf.range(size)[None] + offsets[:, axis - 1, None] - pad
-    images = tf.gather(
-        images, tf.clip_by_value(index, 0, size - 1), axis=axis, batch_dims=1)
-  return images
+  return augmentations.shift(images, offsets - pad)
 
 
 def views(images, count, pad):
