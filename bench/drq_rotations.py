@@ -25,6 +25,7 @@ from matplotlib.figure import Figure
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 from dreamer_idm.config import load as config_lib  # noqa: E402
+from dreamer_idm.envs import distortions  # noqa: E402
 from dreamer_idm.envs import environments  # noqa: E402
 from dreamer_idm.envs import perturbations  # noqa: E402
 from dreamer_idm.envs import rendering  # noqa: E402
@@ -61,7 +62,7 @@ class StackRotation:
 
   def _turned(self, stacks):
     return np.stack([
-        perturbations.rotate(
+        distortions.rotate(
             x, self._random.uniform(-self._degrees, self._degrees))
         for x in stacks])
 

@@ -8,16 +8,13 @@ change what dm_control renders, in place of the picture.
 
 import collections
 import contextlib
-import math
 
 import numpy as np
-import scipy.ndimage
 
 from ..errors import UsageError
+from . import distortions
 from . import scene
 
-# What comes in at the edges, in SciPy's words.
-FILL = {'zero': 'constant', 'nearest': 'nearest'}
 PER = ('frame', 'walk', 'episode')
 LEVELS = {'easy': 0.5, 'medium': 1.0, 'hard': 2.0}  # Times the default.
 WALK = 0.05  # Standard deviation of a step, a fraction of the whole range.
@@ -30,125 +27,39 @@ Kind = collections.namedtuple(
     'Kind', ['apply', 'of', 'strength', 'most', 'per', 'unit'])
 
 
-def rotate(image, angle, fill='zero'):
-  """Rotates an image about its centre, with bilinear interpolation.
-
-  Args:
-    image: uint8 [H, W, C].
-    angle: float, degrees, counter-clockwise for the viewer.
-    fill: str, what comes in at the corners: 'zero', or the 'nearest' pixel.
-
-  Returns:
-    uint8 [H, W, C]; the image itself if the angle is 0.
-
-  Example:
-    >>> line = np.zeros((3, 3, 1), np.uint8)
-    >>> line[:, 1] = 255
-    >>> rotate(line, 90)[..., 0]
-    array([[  0,   0,   0],
-           [255, 255, 255],
-           [  0,   0,   0]], dtype=uint8)
-  """
-  if image.dtype != np.uint8 or image.ndim != 3:
-    raise ValueError(
-        f'Expected a uint8 image [H, W, C], got {image.dtype} {image.shape}.')
-  if angle == 0:
-    return image
-  return scipy.ndimage.rotate(
-      image, angle, reshape=False, order=1, mode=FILL[fill])
-
-
-def _rotation(image, strength, random, fill):
-  return rotate(image, random.uniform(-strength, strength), fill)
-
-
-def _shift(image, strength, random, fill):
-  offset = random.uniform(-strength, strength, 2) * image.shape[:2]
-  return scipy.ndimage.shift(image, (*offset, 0), order=1, mode=FILL[fill])
-
-
-def _zoom(image, strength, random, fill):
-  factor = (1 + strength) ** random.uniform(-1, 1)
-  centre = (np.array(image.shape[:2]) - 1) / 2
-  return scipy.ndimage.affine_transform(
-      image, (1 / factor, 1 / factor, 1),
-      (*(centre - centre / factor), 0), order=1, mode=FILL[fill])
-
-
-def _brightness(image, strength, random, fill):
-  return _pixels(image + 255 * random.uniform(-strength, strength))
-
-
-def _contrast(image, strength, random, fill):
-  mean = image.mean((0, 1))
-  factor = 1 + random.uniform(-strength, strength)
-  return _pixels((image - mean) * factor + mean)
-
-
-def _noise(image, strength, random, fill):
-  return _pixels(image + 255 * strength * random.standard_normal(image.shape))
-
-
-def _blur(image, strength, random, fill):
-  sigma = strength * image.shape[1]
-  # As floats, or every pass over an axis would round down.
-  return _pixels(scipy.ndimage.gaussian_filter(
-      image.astype(np.float32), (sigma, sigma, 0)))
-
-
-def _occlusion(image, strength, random, fill):
-  side = round(strength * min(image.shape[:2]))
-  top, left = (random.integers(0, x - side + 1) for x in image.shape[:2])
-  image = image.copy()
-  image[top:top + side, left:left + side] = 0
-  return image
-
-
-def _pixels(image):
-  return np.clip(np.rint(image), 0, 255).astype(np.uint8)
-
-
-def _sensor_noise(vector, strength, random, fill):
-  return vector + strength * random.standard_normal(vector.shape)
-
-
-def _sensor_scale(vector, strength, random, fill):
-  return vector * (1 + random.uniform(-strength, strength, vector.shape))
-
-
-def _dead_sensor(vector, strength, random, fill):
-  count = math.ceil(strength * len(vector) - 1e-9)
-  vector = vector.copy()
-  vector[random.permutation(len(vector))[:count]] = 0
-  return vector
-
-
 KINDS = {
     'rotation': Kind(
-        _rotation, 'image', 5.0, 180.0, 'frame', 'degrees either way'),
+        distortions.rotation, 'image', 5.0, 180.0, 'frame',
+        'degrees either way'),
     'shift': Kind(
-        _shift, 'image', 0.1, 1.0, 'episode',
+        distortions.shift, 'image', 0.1, 1.0, 'episode',
         'fraction of the size, either way'),
     'zoom': Kind(
-        _zoom, 'image', 0.2, 10.0, 'episode', 'at most 1 + this, in or out'),
+        distortions.zoom, 'image', 0.2, 10.0, 'episode',
+        'at most 1 + this, in or out'),
     'brightness': Kind(
-        _brightness, 'image', 0.2, 1.0, 'episode',
+        distortions.brightness, 'image', 0.2, 1.0, 'episode',
         'fraction of white, either way'),
     'contrast': Kind(
-        _contrast, 'image', 0.25, 1.0, 'episode', 'fraction, either way'),
+        distortions.contrast, 'image', 0.25, 1.0, 'episode',
+        'fraction, either way'),
     'noise': Kind(
-        _noise, 'image', 0.05, 1.0, 'frame', 'std, fraction of white'),
+        distortions.noise, 'image', 0.05, 1.0, 'frame',
+        'std, fraction of white'),
     'blur': Kind(
-        _blur, 'image', 0.02, 1.0, 'frame', 'std, fraction of the width'),
+        distortions.blur, 'image', 0.02, 1.0, 'frame',
+        'std, fraction of the width'),
     'occlusion': Kind(
-        _occlusion, 'image', 0.25, 1.0, 'episode',
+        distortions.occlusion, 'image', 0.25, 1.0, 'episode',
         'side, fraction of the image'),
     'sensor_noise': Kind(
-        _sensor_noise, 'vector', 0.1, 1e6, 'frame', "std in the sensor's unit"),
+        distortions.sensor_noise, 'vector', 0.1, 1e6, 'frame',
+        "std in the sensor's unit"),
     'sensor_scale': Kind(
-        _sensor_scale, 'vector', 0.2, 1e6, 'episode', 'fraction, either way'),
+        distortions.sensor_scale, 'vector', 0.2, 1e6, 'episode',
+        'fraction, either way'),
     'dead_sensor': Kind(
-        _dead_sensor, 'vector', 0.05, 1.0, 'episode',
+        distortions.dead_sensor, 'vector', 0.05, 1.0, 'episode',
         'fraction of all numbers, rounded up'),
     'camera_roll': Kind(
         scene.camera_roll, 'scene', 10.0, 180.0, 'walk', 'degrees either way'),
@@ -210,10 +121,10 @@ def check(kind, strength=None, per=None, fill='zero'):
     raise UsageError(
         f'per is {per!r}, but must be {_or(possible)} for {kind}')
   if kind == 'background':
-    fill = scene.NOISE if fill in FILL else fill
+    fill = scene.NOISE if fill in distortions.FILL else fill
     if fill != scene.NOISE:
       scene.pictures(fill)
-  elif fill not in FILL:
+  elif fill not in distortions.FILL:
     raise UsageError(f'fill is {fill!r}, but must be zero or nearest')
   return {
       'kind': kind, 'strength': float(strength), 'per': per, 'fill': str(fill)}

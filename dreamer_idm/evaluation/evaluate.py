@@ -15,6 +15,7 @@ from ..config import load as config_lib
 from ..config import methods
 from ..config import rules
 from ..config import same_run
+from ..envs import distortions
 from ..envs import environments
 from ..envs import perturbations
 from ..envs import rendering
@@ -63,7 +64,7 @@ def add_arguments(parser):
   add('--per', choices=perturbations.PER,
       help=f'how often it is drawn, or that it walks at random (default: frame '
       f'for {frame}; walk for {walk}; episode for the others)')
-  add('--fill', choices=list(perturbations.FILL), default='zero',
+  add('--fill', choices=list(distortions.FILL), default='zero',
       help='what comes in at the edges of an image')
   add('--background', metavar='DIR', type=files.expanded,
       help='folder of pictures for the perturbation background (default: '

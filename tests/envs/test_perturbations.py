@@ -4,6 +4,7 @@ import gymnasium
 import numpy as np
 import pytest
 
+from dreamer_idm.envs import distortions
 from dreamer_idm.envs import perturbations
 from dreamer_idm.errors import UsageError
 
@@ -60,9 +61,9 @@ def wrapped(degrees=5.0, per='frame', fill='zero', seed=0):
 def test_rotation_by_zero_is_the_image_bitwise(fill):
   image = picture()
   np.testing.assert_array_equal(
-      perturbations.rotate(image, 0, fill), image)
+      distortions.rotate(image, 0, fill), image)
   np.testing.assert_array_equal(
-      perturbations.rotate(image, 0.0, fill), image)
+      distortions.rotate(image, 0.0, fill), image)
 
 
 @pytest.mark.parametrize('fill', ['zero', 'nearest'])
@@ -71,10 +72,10 @@ def test_rotation_by_zero_is_the_image_bitwise(fill):
 def test_quarter_turns_are_those_of_numpy(size, turns, fill):
   image = picture(size, size)
   np.testing.assert_array_equal(
-      perturbations.rotate(image, 90 * turns, fill), np.rot90(image, turns))
+      distortions.rotate(image, 90 * turns, fill), np.rot90(image, turns))
   point = np.zeros((size, size, 1), np.uint8)
   point[1, 3] = 200
-  turned = perturbations.rotate(point, 90, fill)
+  turned = distortions.rotate(point, 90, fill)
   assert np.argwhere(turned).tolist() == [[size - 1 - 3, 1, 0]]
 
 
@@ -82,7 +83,7 @@ def test_quarter_turns_are_those_of_numpy(size, turns, fill):
 @pytest.mark.parametrize('shape', [(9, 9), (8, 13)])
 def test_rotation_is_bilinear_about_the_centre(degrees, shape):
   image = picture(*shape, seed=1)
-  turned = perturbations.rotate(image, degrees, 'nearest')
+  turned = distortions.rotate(image, degrees, 'nearest')
   assert turned.dtype == np.uint8 and turned.shape == image.shape
   height, width = shape
   cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
@@ -105,16 +106,16 @@ def test_rotation_is_bilinear_about_the_centre(degrees, shape):
 
 def test_fill_is_what_comes_in_at_the_corners():
   white = np.full((20, 20, 3), 255, np.uint8)
-  zero = perturbations.rotate(white, 20, 'zero')
+  zero = distortions.rotate(white, 20, 'zero')
   assert (zero[[0, 0, -1, -1], [0, -1, 0, -1]] == 0).all()
   assert (zero[10, 10] == 255).all()
-  assert (perturbations.rotate(white, 20, 'nearest') == 255).all()
+  assert (distortions.rotate(white, 20, 'nearest') == 255).all()
 
 
 def test_only_single_uint8_images_are_accepted():
   for image in [np.zeros((4, 4, 3), np.float32), np.zeros((4, 4), np.uint8)]:
     with pytest.raises(ValueError, match='uint8'):
-      perturbations.rotate(image, 5, 'zero')
+      distortions.rotate(image, 5, 'zero')
 
 
 def test_each_frame_has_its_own_angle_from_the_uniform_distribution():

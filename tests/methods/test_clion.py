@@ -11,7 +11,7 @@ from conftest import trained
 
 from dreamer_idm import upstream
 from dreamer_idm.config import load as config_lib
-from dreamer_idm.envs import perturbations
+from dreamer_idm.envs import distortions
 from dreamer_idm.errors import UsageError
 from dreamer_idm.idm import derived_memory
 from dreamer_idm.idm import reliability_weights
@@ -216,7 +216,7 @@ def test_each_image_turns_by_its_own_angle_and_back_again():
 @pytest.mark.parametrize('angle', [0.7, 5.0, -3.3, 31.0])
 def test_agrees_with_the_rotation_at_test_time(angle):
   image = np.rint(255 * (images(48, 48)[0] + 0.5)).astype(np.uint8)
-  seen = perturbations.rotate(image, angle).astype(np.float64)
+  seen = distortions.rotate(image, angle).astype(np.float64)
   values = (image / 255 - 0.5)[None]
   turned = 255 * (clion.rotate(values, tf.constant([angle]))[0].numpy() + 0.5)
   # Up to bytes and up to the border, which is blended with black here.

@@ -18,7 +18,7 @@ from dreamer_idm.agent import build
 from dreamer_idm.agent import registry
 from dreamer_idm.agent import tf_setup
 from dreamer_idm.config import load as config_lib
-from dreamer_idm.envs import perturbations
+from dreamer_idm.envs import distortions
 from dreamer_idm.errors import UsageError
 from dreamer_idm.methods.drq import losses
 from dreamer_idm.runs import checkpoints
@@ -245,7 +245,7 @@ def test_the_rotation_of_stacks_turns_what_the_policy_sees_alone(agent):
   random = np.random.default_rng(3)
   for _ in range(2):  # By another angle at the next step.
     angle = random.uniform(-20, 20)
-    expected = perturbations.rotate(frame[0].numpy(), angle)
+    expected = distortions.rotate(frame[0].numpy(), angle)
     np.testing.assert_array_equal(
         turned.get_feat(state)[0], np.concatenate([expected] * 3, -1))
 
