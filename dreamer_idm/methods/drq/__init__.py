@@ -101,10 +101,10 @@ METHOD = Method(
         'debug': {
             'filters': 4, 'features': 8, 'units': 16, 'batch': 4}},
     panels=(
-        Panel('temperature and entropy of the policy [nats]', None, None, (
-            ('drq_temperature', 'temperature', '-'),
-            ('drq_entropy', 'entropy', '--'))),
-        Panel('Q [soft returns]', None, None, (
+        Panel('temperature, DrQ', 0, None, (('drq_temperature', '', '-'),)),
+        Panel("policy's entropy, DrQ [nats]", None, None, (
+            ('drq_entropy', '', '-'),)),
+        Panel('Q, DrQ [soft returns]', None, None, (
             ('drq_q', 'Q', '-'), ('drq_target', 'target', '--')))),
     conflicts=conflicts,
     seen_in_training=seen_in_training)
