@@ -26,7 +26,7 @@ METHODS = {
     'dreamer': 'dreamer_idm.methods.dreamer', 'idm': 'dreamer_idm.idm', **{
         x: f'dreamer_idm.methods.{x}' for x in (
             'clion', 'bird', 'soft_bird', 'bird_soft', 'planet', 'no_value',
-            'contrastive', 'drq', 'rad')}}
+            'contrastive', 'drq', 'rad', 'curl', 'world_models')}}
 COMMON = {
     'normalize_vectors': 'dreamer_idm.agent.vector_normalization',
     'imag_starts': 'dreamer_idm.agent.imagination_starts'}

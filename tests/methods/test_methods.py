@@ -28,13 +28,15 @@ METHODS = {
     'bird_soft': ['bird_weight_mean', 'bird_entropy', 'critic_loss'],
     'doubled_starts': ['actor_loss', 'critic_loss'],
     'planet': [],
+    'world_models': ['world_models_mean', 'world_models_std'],
     'no_value': ['actor_target', 'actor_loss'],
     'contrastive': ['contrastive_loss', 'contrastive_accuracy', 'critic_loss'],
+    'idm+curl': ['curl_loss', 'curl_accuracy', 'idm_cst_loss', 'critic_loss'],
     'idm+rad': ['idm_cst_loss', 'evaluator_loss', 'critic_loss'],
     'reward_only': ['actor_loss', 'critic_loss']}
 VALUES = (  # Of plain returns.
     'clion', 'bird', 'doubled_starts', 'contrastive', 'reward_only',
-    'idm+rad')
+    'idm+curl', 'idm+rad')
 BLIND = ('contrastive', 'reward_only')
 # Episodes of 10 steps: one of random actions, one with two updates. Discounted
 # by a half, their first states' returns are known, to compare values with.
@@ -97,11 +99,11 @@ def test_metrics_are_finite_and_the_method_s(runs, method):
   assert ('image_loss' in names) == (method not in BLIND)
   assert ('eval_value_predicted' in names) == (method in VALUES)
   having = lambda word: [x for x in names if word in x]
-  if method in ('planet', 'no_value'):
+  if method in ('planet', 'world_models', 'no_value'):
     assert not having('critic') and not having('value')
-  if method == 'planet':
+  if method in ('planet', 'world_models'):
     assert not having('actor')
-  for own in ('clion_', 'bird_', 'contrastive_'):
+  for own in ('clion_', 'bird_', 'contrastive_', 'curl_', 'world_models_'):
     assert bool(having(own)) == any(own in x for x in METHODS[method]), own
 
 
@@ -127,7 +129,7 @@ def test_report_names_all(runs, tmp_path, capsys):
     assert re.search(fr'\b{re.escape(method)}\b', page), method
   for method in METHODS:
     assert (f'{method} was trained on perturbed images' in page) == (
-        method in ('clion', 'idm+rad')), method
+        method in ('clion', 'idm+curl', 'idm+rad')), method
 
 
 @pytest.mark.parametrize('method', ['planet', 'contrastive'])
