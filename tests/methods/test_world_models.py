@@ -105,7 +105,8 @@ def test_an_update_tries_candidates_and_keeps_the_next_distribution(eager):
   assert weights.shape == (6, 2 * (17 + 1))
   assert weights.std() == pytest.approx(0.1, rel=0.3)
   assert before['count'] == 0 and term._state['count'].numpy() == 1
-  assert (before['mean'] == 0).all() and (term._state['mean'].numpy() != 0).all()
+  assert (before['mean'] == 0).all()
+  assert (term._state['mean'].numpy() != 0).all()
   assert metrics['world_models_best'] >= metrics['world_models_mean']
   # A learned mean is a mean of candidates, weighted by their ranks alone.
   mean = term._state['mean'].numpy()

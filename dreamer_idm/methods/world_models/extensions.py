@@ -124,7 +124,8 @@ class Controller(Extension):
   def _starts(self, post, is_terminal):
     """Draws N states of [B, L, ...]: dict of [N, ...] and float32 [N]."""
     count = is_terminal.shape.num_elements()
-    chosen = tf.random.shuffle(tf.range(count))[:self.config.world_models.starts]
+    number = self.config.world_models.starts
+    chosen = tf.random.shuffle(tf.range(count))[:number]
     pick = lambda x: tf.gather(tf.reshape(x, [count, *x.shape[2:]]), chosen)
     return {k: pick(post[k]) for k in ('stoch', 'deter')}, tf.cast(
         pick(is_terminal), tf.float32)
@@ -155,7 +156,7 @@ class Controller(Extension):
     return tf.reduce_mean(tf.reshape(total, [count, -1]), 1)
 
   def _call(self, function, inputs, like):
-    """Runs a function of NumPy arrays; its results have the shapes of `like`."""
+    """Runs a function of arrays; its results are shaped as those of `like`."""
     found = tf.nest.flatten(tf.numpy_function(  # A single one is no list.
         function, [*self._state.values(), *inputs], [x.dtype for x in like]))
     for value, other in zip(found, like):
