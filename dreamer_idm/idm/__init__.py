@@ -6,6 +6,7 @@
   reliability_weights   eq. 4            in the losses of actor and critic
 """
 
+from ..agent import registry
 from ..agent.declaration import at_least
 from ..agent.declaration import Key
 from ..agent.declaration import Method
@@ -17,14 +18,26 @@ from ..agent.declaration import ZERO_OR_MORE_THAN_ONE
 from ..upstream.config import matches_nothing
 
 
+def decodes(config):
+  """Whether there is a decoding for the constraint, which gets its gradient."""
+  return 'decoder' in config.grad_heads and not matches_nothing(
+      config, config.decoder)
+
+
+def contrasts(config):
+  """Whether `contrastive` brings a constraint that stands in for that one."""
+  return not decodes(config) and (
+      {'idm', 'contrastive'} <= {*registry.parts(config.agent)}
+      and config.contrastive.scale > 0)
+
+
 def conflicts(config):
   """See `Method.conflicts`."""
-  if config.idm.cst_scale and (
-      'decoder' not in config.grad_heads
-      or matches_nothing(config, config.decoder)):
+  if config.idm.cst_scale and not decodes(config) and not contrasts(config):
     yield (
         'the decoding constraint needs something decoded and decoder among '
-        'grad_heads: use --decoder.cnn_keys image, or --idm.cst_scale 0')
+        'grad_heads: use --decoder.cnn_keys image, or --configs cpu idm '
+        'contrastive, or --idm.cst_scale 0')
 
 
 ALL_PARTS = {'idm.copies': 1, 'idm.cst_scale': 1.0, 'idm.evaluator': True}

@@ -1,5 +1,6 @@
 """IDM: Imagination with Derived Memory (Mu et al., NeurIPS 2021)."""
 
+from . import decodes
 from . import decoding_constraint
 from . import derived_memory
 from . import reliability_weights
@@ -18,7 +19,7 @@ def extensions(config, constraint=decoding_constraint.DecodingConstraint):
     list of Extension.
   """
   idm, parts = config.idm, []
-  if idm.cst_scale:
+  if idm.cst_scale and decodes(config):
     parts.append(constraint(config))
   if idm.copies:
     parts.append(derived_memory.DerivedMemory(config))

@@ -14,6 +14,7 @@ from tensorflow_probability import distributions as tfd
 from dreamer_idm import __main__
 from dreamer_idm.agent import registry
 from dreamer_idm.config import load as config_lib
+from dreamer_idm.errors import UsageError
 from dreamer_idm.evaluation import pictures as evaluation_pictures
 from dreamer_idm.methods.contrastive import extensions as contrastive
 from dreamer_idm.runs import checkpoints
@@ -173,3 +174,69 @@ def test_there_is_no_video_of_predictions(tmp_path, eager):
   agent = make_agent(config())
   assert not evaluation_pictures.video(agent, None, tmp_path / 'clean.gif')
   assert not list(tmp_path.iterdir())
+
+
+# Behind IDM: a constraint without a decoding.
+
+
+def test_the_observations_kl_is_numpys():
+  random = np.random.default_rng(3)
+  clean, noisy = random.normal(size=(2, 4, 3)).astype('f')
+  mean = random.normal(size=(6, 3)).astype('f')
+  found = contrastive.observation_kl(*map(tf.constant, (clean, noisy, mean)))
+  for i in range(4):
+    q = [np.exp(-0.5 * ((x[i] - mean) ** 2).sum(1)) for x in (clean, noisy)]
+    p, other = (x / x.sum() for x in q)
+    np.testing.assert_allclose(
+        found[i], (p * np.log(p / other)).sum(), rtol=1e-4, atol=1e-6)
+  np.testing.assert_array_equal(
+      contrastive.observation_kl(tf.constant(clean), clean, mean), 0)
+
+
+@pytest.mark.parametrize('flags, count', [
+    ([], 27), (['--idm.cst_fraction', '0.3', '--idm.cst_delta', '1e-4'], 8)])
+def test_idm_s_constraint_is_on_observations(flags, count, eager, monkeypatch):
+  agent = make_agent(config(
+      '--idm.sigma_h', 0.5, '--idm.cst_scale', 3, *flags,
+      presets=('dmc', 'idm', 'contrastive')))
+  kinds = [type(x).__name__ for x in agent.wm.extensions]
+  assert 'DecodingConstraint' not in kinds
+  assert kinds[-2:] == ['ContrastiveLoss', 'ObservationConstraint']
+  seen = []
+  original = contrastive.observation_kl
+  monkeypatch.setattr(contrastive, 'observation_kl', lambda *x: (
+      seen.append([*x, original(*x)]) or seen[-1][-1]))
+  data = {k: tf.constant(v) for k, v in chunk().items()}
+  with tf.GradientTape() as tape:
+    loss, _, outs, metrics = agent.wm.loss(data)
+  (clean, noisy, mean, kl), = seen
+  assert clean.shape == noisy.shape == (count, 17) and mean.shape == (27, 17)
+  assert 0.05 < (noisy - clean).numpy().std() < 0.6
+  delta = agent.config.idm.cst_delta
+  expected = np.maximum(0, kl.numpy() - delta).mean()
+  np.testing.assert_allclose(metrics['idm_cst_loss'], expected, rtol=1e-5)
+  np.testing.assert_allclose(metrics['idm_kl'], kl.numpy().mean(), rtol=1e-5)
+  rest = metrics['reward_loss'] + 2.0 * metrics['kl_loss'] + (
+      metrics['contrastive_loss'])
+  np.testing.assert_allclose(loss, rest + 3 * expected, rtol=1e-4)
+  head = part(agent, contrastive.ContrastiveLoss)._head
+  for grad in tape.gradient(loss, [
+      *agent.wm.encoder.trainable_variables, *head.trainable_variables]):
+    assert (grad.numpy() != 0).any()
+
+
+@pytest.mark.parametrize('presets, flags', [
+    (('reward_only', 'idm'), []), (('clion', 'contrastive'), []),
+    (('idm', 'contrastive'), ['--contrastive.scale', 0])])
+def test_a_constraint_on_nothing_is_refused(presets, flags):
+  with pytest.raises(UsageError, match='needs something decoded'):
+    config(*flags, presets=('dmc', *presets))
+
+
+def test_with_a_decoder_the_constraint_is_idm_s_own():
+  found = registry.extensions(config(
+      '--decoder.cnn_keys', 'image', '--grad_heads', 'decoder', 'reward',
+      presets=('dmc', 'idm', 'contrastive')))
+  kinds = [type(x).__name__ for x in found]
+  assert 'DecodingConstraint' in kinds and 'ContrastiveLoss' in kinds
+  assert 'ObservationConstraint' not in kinds

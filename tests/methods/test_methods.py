@@ -31,13 +31,14 @@ METHODS = {
     'world_models': ['world_models_mean', 'world_models_std'],
     'no_value': ['actor_target', 'actor_loss'],
     'contrastive': ['contrastive_loss', 'contrastive_accuracy', 'critic_loss'],
+    'idm+contrastive': ['contrastive_loss', 'idm_cst_loss', 'evaluator_loss'],
     'idm+curl': ['curl_loss', 'curl_accuracy', 'idm_cst_loss', 'critic_loss'],
     'idm+rad': ['idm_cst_loss', 'evaluator_loss', 'critic_loss'],
     'reward_only': ['actor_loss', 'critic_loss']}
 VALUES = (  # Of plain returns.
     'clion', 'bird', 'doubled_starts', 'contrastive', 'reward_only',
-    'idm+curl', 'idm+rad')
-BLIND = ('contrastive', 'reward_only')
+    'idm+contrastive', 'idm+curl', 'idm+rad')
+BLIND = ('contrastive', 'reward_only', 'idm+contrastive')
 # Episodes of 10 steps: one of random actions, one with two updates. Discounted
 # by a half, their first states' returns are known, to compare values with.
 BRIEF = [

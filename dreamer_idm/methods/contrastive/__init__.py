@@ -17,4 +17,5 @@ METHOD = Method(
          'grad_heads': ['reward']}, 13)},
     sizes={
         'cpu': {'head.units': 128}, 'cpu_proprio': {'head.units': 64},
-        'debug': {'head.units': 16}})
+        'debug': {'head.units': 16}},
+    adds=True)
