@@ -176,6 +176,8 @@ SPACE = gymnasium.spaces.Box(np.float32([-2, 0]), np.float32([4, np.inf]))
     ([], ['dmc'], 1), (['--rssm.ensemble', '2'], ['dmc'], 1),
     (['--planet.candidates', '9', '--planet.iterations', '2', '--planet.elites',
       '3', '--planet.horizon', '3'], ['dmc', 'planet'], 1),
+    (['--world_models.candidates', '5', '--world_models.horizon', '3'],
+     ['dmc', 'world_models'], 1),
     (['--normalize_vectors', 'True', '--encoder.mlp_keys', '.*'], ['dmc'], 1)])
 def test_any_latents_and_actors(flags, presets, batch, tmp_path):
   import tensorflow as tf

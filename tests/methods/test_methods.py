@@ -133,7 +133,7 @@ def test_report_names_all(runs, tmp_path, capsys):
         method in ('clion', 'idm+curl', 'idm+rad')), method
 
 
-@pytest.mark.parametrize('method', ['planet', 'contrastive'])
+@pytest.mark.parametrize('method', ['planet', 'world_models', 'contrastive'])
 def test_evaluate(eager, runs, tmp_path, capsys, method):
   # `eager`, since the run is, and what it sets would stay.
   assert __main__.main([

@@ -29,7 +29,7 @@ def collected(tmp_path_factory):
 @pytest.mark.parametrize('method', [
     'dreamer', 'idm', 'wo_eva', 'wo_dm', 'wo_cst_dm', 'doubled',
     'doubled_starts', 'bird', 'soft_bird', 'bird_soft', 'planet', 'no_value',
-    'contrastive', 'reward_only'])
+    'contrastive', 'reward_only', 'world_models'])
 def test_terminal_states_are_learned(collected, eager, method):
   config = config_lib.load(
       ['--configs', 'cpu_proprio', method, *faults.FLAGS[2:]])
