@@ -10,33 +10,50 @@ training has generations. The step size is adapted by the length of its path.
 P number of weights, C candidates of a generation.
 """
 
+from typing import NamedTuple
+
 import cma
 import numpy as np
 from cma.sigma_adaptation import CMAAdaptSigmaCSA
 from cma.transformations import DiagonalDecoding
 
-# Arrays of the state and their shapes: the mean of the distribution, its step
-# size, the standard deviations that this multiplies, both evolution paths, and
-# the number of generations.
-SHAPES = {
-    'mean': 'P', 'step_size': '', 'scaling': 'P', 'path': 'P',
-    'step_path': 'P', 'count': ''}
+
+class State(NamedTuple):
+  """All that a search goes on from, float64 arrays.
+
+  Attributes:
+    mean: [P], of the distribution.
+    step_size: scalar.
+    scaling: [P]; times the step size the standard deviations.
+    path: [P], evolution path of the covariance.
+    step_path: [P], that of the step size.
+    generations: scalar, so far.
+  """
+
+  mean: np.ndarray
+  step_size: np.ndarray
+  scaling: np.ndarray
+  path: np.ndarray
+  step_path: np.ndarray
+  generations: np.ndarray
 
 
 def begun(size, sigma):
-  """Makes the state of a search around zero.
+  """Makes the State of a search around zero.
 
   Args:
     size: int P.
     sigma: float, standard deviation.
 
   Returns:
-    dict of float64 arrays, those of SHAPES.
+    State.
   """
-  fill = {'step_size': sigma, 'scaling': 1.0}
-  return {
-      k: np.full((size,) * len(x), fill.get(k, 0.0))
-      for k, x in SHAPES.items()}
+  zeros = np.zeros(size)
+  return _state(zeros, sigma, np.ones(size), zeros, zeros, 0)
+
+
+def _state(*values):
+  return State(*(np.asarray(x, np.float64) for x in values))
 
 
 class Generation:
@@ -46,21 +63,21 @@ class Generation:
     """Draws the candidates.
 
     Args:
-      state: dict of float64 arrays, those of SHAPES.
+      state: State.
       noise: float64 [C, P], standard normal.
     """
     self._search = search = cma.CMAEvolutionStrategy(
-        state['mean'], float(state['step_size']), {
-            'popsize': len(noise), 'CMA_diagonal': True, 'verbose': -9,
-            'AdaptSigma': CMAAdaptSigmaCSA, 'randn': lambda *_: noise,
-            'seed': np.nan})  # It would seed NumPy, for everybody.
-    search.sigma_vec = DiagonalDecoding(state['scaling'])
+        state.mean, float(state.step_size), dict(
+            popsize=len(noise), CMA_diagonal=True, verbose=-9,
+            AdaptSigma=CMAAdaptSigmaCSA, randn=lambda *_: noise,
+            seed=np.nan))  # It would seed NumPy, for everybody.
+    search.sigma_vec = DiagonalDecoding(state.scaling)
     self.candidates = np.array(search.ask())
     # The rest of what `tell` reads; `ask` numbers the generations from 0.
-    search.countiter = int(state['count'])
+    search.countiter = int(state.generations)
     search.mean_old = search.mean
-    search.pc = state['path'].copy()
-    search.adapt_sigma.ps = state['step_path'].copy()
+    search.pc = state.path.copy()
+    search.adapt_sigma.ps = state.step_path.copy()
 
   def end(self, scores):
     """Learns from the candidates.
@@ -69,11 +86,10 @@ class Generation:
       scores: float [C], the more, the better.
 
     Returns:
-      dict of float64 arrays, the next state.
+      State, the next one.
     """
     search = self._search
     search.tell(list(self.candidates), list(-scores.astype(float)))
-    return {
-        'mean': search.mean, 'step_size': search.sigma,
-        'scaling': search.sigma_vec.scaling, 'path': search.pc,
-        'step_path': search.adapt_sigma.ps, 'count': search.countiter}
+    return _state(
+        search.mean, search.sigma, search.sigma_vec.scaling, search.pc,
+        search.adapt_sigma.ps, search.countiter)

@@ -17,7 +17,6 @@ without `pred_discount` a constant. There is no gradient. The mean of the search
 is what acts.
 """
 
-import numpy as np
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
@@ -102,7 +101,8 @@ class Controller(Extension):
     if not self._state:
       self._state = {
           k: tf.Variable(v, trainable=False) for k, v in evolution.begun(
-              (outs['feat'].shape[-1] + 1) * size, settings.sigma).items()}
+              (outs['feat'].shape[-1] + 1) * size,
+              settings.sigma)._asdict().items()}
     start, terminal = self._starts(outs['post'], is_terminal)
     noise = tf.random.normal(
         [settings.candidates, self._state['mean'].shape[0]], dtype=tf.float64)
@@ -165,13 +165,11 @@ class Controller(Extension):
 
   def _begin(self, *arrays):
     *state, noise = arrays
-    self._generation = evolution.Generation(
-        dict(zip(evolution.SHAPES, state)), noise)
+    self._generation = evolution.Generation(evolution.State(*state), noise)
     return [self._generation.candidates]
 
   def _end(self, *arrays):
-    found = self._generation.end(arrays[-1])
-    return [np.float64(found[k]) for k in evolution.SHAPES]
+    return [*self._generation.end(arrays[-1])]
 
   def act(self, model, behavior, feat):
     """See `Extension.act`: the action of the search's mean."""
