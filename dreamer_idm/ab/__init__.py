@@ -42,7 +42,8 @@ def add_arguments(parser):
       help='as for train, for example dmc_cheetah_run')
   add('--methods', nargs='+', default=['dreamer', 'idm'], metavar='METHOD',
       help='presets that name an arm and go after --configs: '
-      f'{", ".join(methods.presets())} (default: dreamer idm)')
+      f'{", ".join(methods.presets())}; several that add up as idm+rad '
+      '(default: dreamer idm)')
   add('--grid', nargs='+', default=[], metavar='KEY=V1,V2',
       help='keys of the config with values: every combination is an arm of '
       'its own, with the folder <method>+KEY-V1 (a list has spaces: "a=1 2")')

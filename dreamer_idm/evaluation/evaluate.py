@@ -173,8 +173,9 @@ def evaluate(
     dict of arrays: `returns` float64 [episodes]; `lengths` int64 [episodes], in
     agent steps; `values` and `realised`, float64 [states], the critic's values
     and the discounted returns that followed; `episode`, the first episode, a
-    dict of arrays [T + 1, ...]. And what was evaluated: `env_step`, int, and
-    `condition`, a dict.
+    dict of arrays [T + 1, ...]. And what was evaluated: `env_step`, int,
+    `condition`, a dict, and `seen_in_training`, str, how its training perturbed
+    images on purpose.
 
   Raises:
     UsageError: if the run, its checkpoint or a perturbation cannot be used.
@@ -197,7 +198,8 @@ def evaluate(
       'lengths': np.array([len(x['reward']) - 1 for x in found.episodes]),
       'values': found.predicted, 'realised': found.realised,
       'episode': found.episode, 'env_step': trained.env_step,
-      'condition': condition}
+      'condition': condition,
+      'seen_in_training': methods.seen_in_training(config.flat)}
 
 
 def _earlier(path, results):

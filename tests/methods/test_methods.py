@@ -133,7 +133,8 @@ def test_report_names_all(runs, tmp_path, capsys):
         method in ('clion', 'idm+curl', 'idm+rad')), method
 
 
-@pytest.mark.parametrize('method', ['planet', 'world_models', 'contrastive'])
+@pytest.mark.parametrize(
+    'method', ['planet', 'world_models', 'contrastive', 'idm+rad'])
 def test_evaluate(eager, runs, tmp_path, capsys, method):
   # `eager`, since the run is, and what it sets would stay.
   assert __main__.main([
@@ -146,9 +147,12 @@ def test_evaluate(eager, runs, tmp_path, capsys, method):
     assert len(condition['returns']) == 1
     assert np.isfinite(condition['returns']).all()
   assert ('value' in found) == (method in VALUES)
-  blind = method in BLIND
+  blind, told = method in BLIND, capsys.readouterr().out
   assert (tmp_path / 'rotation.gif').exists() != blind
-  assert ('No videos' in capsys.readouterr().out) == blind
+  assert ('No videos' in told) == blind
+  seen = 'shifts up to 2 pixels, rotations up to 5°' * ('rad' in method)
+  assert found['seen_in_training'] == seen
+  assert ('trained on perturbed images: ' + seen in told) == bool(seen)
 
 
 def test_there_is_nothing_to_reconstruct(runs, capfd):
