@@ -16,6 +16,9 @@ METHOD = Method(
             32, 'states of a batch that each of them is tried from, drawn at '
             'random', at_least(1)),
         'horizon': Key(25, 'imagined steps of a trial', at_least(1)),
+        'sample': Key(
+            False, 'draw the latents of a trial, as in imagination, in place '
+            'of their means'),
         'sigma': Key(
             0.1, 'std of the weights of the first generation', above(0)),
         'least_sigma': Key(

@@ -17,6 +17,8 @@ without `pred_discount` a constant. There is no gradient. The mean of the search
 is what acts.
 """
 
+import functools
+
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
@@ -132,7 +134,8 @@ class Controller(Extension):
 
   def _scores(self, model, weights, start, terminal):
     """Tries controllers [C, P] from all starts: float32 [C]."""
-    count, discount = weights.shape[0], self.config.discount
+    settings, discount = self.config.world_models, self.config.discount
+    count = weights.shape[0]
     feat = model.rssm.get_feat
     tile = lambda x: tf.tile(x, [count] + [1] * (len(x.shape) - 1))
     discrete = self.config.actor.dist == 'onehot'
@@ -149,10 +152,10 @@ class Controller(Extension):
       return tf.cast(model.heads['discount'](feat(state)).mean(), tf.float32)
 
     total = imagined_return(
-        model.rssm.img_step, policy,
+        functools.partial(model.rssm.img_step, sample=settings.sample), policy,
         lambda x: tf.cast(model.heads['reward'](feat(x)).mode(), tf.float32),
         continues, {k: tile(v) for k, v in start.items()},
-        discount * (1 - tile(terminal)), self.config.world_models.horizon)
+        discount * (1 - tile(terminal)), settings.horizon)
     return tf.reduce_mean(tf.reshape(total, [count, -1]), 1)
 
   def _call(self, function, inputs, like):
