@@ -16,6 +16,11 @@ from . import rules
 INCIDENTAL = re.compile(
     r'steps|logdir|threads|checkpoints|jit|fast|envs_parallel|eval_every|'
     r'log_every|log_keys_\w+|loggers|resume_changed')
+# What returns depend on: with other values they are not of one kind.
+SCORING = (
+    'action_repeat', 'eval_eps', 'eval_noise', 'eval_state_mean',
+    'render_size', 'rotate.degrees', 'rotate.fill', 'rotate.per',
+    'time_limit')
 # A run's checkpoint, replay and name fit no other values of these keys.
 FIXED = re.compile(
     r'agent|method|seed|task|action_repeat|render_size|shadows|precision|'
@@ -116,12 +121,17 @@ def changes(config, path):
   Raises:
     UsageError: if the file cannot be read.
   """
-  if not path.exists():
-    return {}
+  return _differences(_begun(config, path), config) if path.exists() else {}
+
+
+def _begun(config, path):
   # Keys that the run did not know yet have their defaults.
-  before = {
+  return {
       **config_lib.defaults(config.agent).flat,
       **config_lib.stored_settings(path)}
+
+
+def _differences(before, config):
   now = config.flat
   return {
       k: (before.get(k), now.get(k)) for k in sorted({*before, *now})
@@ -129,15 +139,33 @@ def changes(config, path):
       and (has_effect(k, before) or has_effect(k, now))}
 
 
+def _others(config, path, resumes):
+  """What differs from the latest start; of a complete run, from any start."""
+  from ..runs import provenance  # With NumPy.
+  if not path.exists():
+    return {}
+  begun, starts = _begun(config, path), provenance.read(path.parent)
+  found: dict = {}
+  for start in (starts[-1:] or [{}]) if resumes else [{}, *starts]:
+    held = {
+        k: tuple(v[-1]) if isinstance(v[-1], list) else v[-1]
+        for k, v in provenance.changed([start]).items()}
+    found.update(_differences({**begun, **held}, config))
+  return {k: v for k, v in found.items() if not INCIDENTAL.fullmatch(k)}
+
+
 def check(config, path, resumes=True):
   """Checks that a run is the one that is asked for.
+
+  What counts is what held at its latest start: going back is a change as well.
 
   Args:
     config: upstream's Config. Its `resume_changed` allows other values of
       what neither the checkpoint nor the replay depends on.
     path: pathlib.Path of the run's config.yaml; it need not exist.
-    resumes: bool, whether the run will be resumed; `resume_changed` says
-      nothing about a run that is complete.
+    resumes: bool, whether the run will be resumed. One that is complete must
+      have been trained with these settings throughout, whatever
+      `resume_changed` says.
 
   Raises:
     UsageError: if a setting is another that can change what is learned or how
@@ -148,9 +176,7 @@ def check(config, path, resumes=True):
         f'{path.parent} has checkpoints but no {path.name}, so nothing says '
         'with which settings they were trained: restore it, or choose another '
         'folder with --logdir')
-  other = {
-      k: v for k, v in changes(config, path).items()
-      if not INCIDENTAL.fullmatch(k)}
+  other = _others(config, path, resumes)
   fixed = {k: v for k, v in other.items() if _fixed(k)}
   if config.resume_changed and resumes:
     other = fixed
@@ -160,7 +186,7 @@ def check(config, path, resumes=True):
     advice = '' if fixed or not resumes else (
         ', or resume it with the new ones by --resume_changed True')
     raise UsageError(
-        f'the run in {path.parent} began with other settings than asked for: '
+        f'the run in {path.parent} has other settings than asked for: '
         f'{found}; use them again, or choose another folder with --logdir'
         f'{advice}')
 

@@ -10,11 +10,6 @@ from ..config import load as config_lib
 from ..config import methods
 from ..config import same_run
 
-# Whose values must agree in a task, or the returns are not of one kind.
-SCORING = (
-    'action_repeat', 'eval_eps', 'eval_noise', 'eval_state_mean',
-    'render_size', 'rotate.degrees', 'rotate.fill', 'rotate.per',
-    'time_limit')
 # In these, methods differ because they are different methods.
 METHOD = ('agent', 'method', 'batch_multiplier')
 # What of a run's starts is compared: not when, where and how far.
@@ -74,7 +69,7 @@ def sentences(runs):
         f'are shown as arms of their own: {", ".join(sorted(arms))}')
   for task, differences in by_task(runs).items():
     found += [f'{task}: {x}' for x in notes(differences, 'the arms')]
-    rest = [x for x in differences if x.key not in SCORING]
+    rest = [x for x in differences if x.key not in same_run.SCORING]
     for arm in sorted({y for x in rest for y in x.within}):
       keys = [x.key for x in rest if arm in x.within]
       found.append(f'{task}, {arm}: the seeds differ in {_few(keys)}')
@@ -106,8 +101,8 @@ def notes(differences, names):
   Returns:
     list of str, at most one on scores of different kinds and one on the rest.
   """
-  scoring = [x.key for x in differences if x.key in SCORING]
-  rest = [x.key for x in differences if x.between and x.key not in SCORING]
+  scoring = [x.key for x in differences if x.key in same_run.SCORING]
+  rest = [x.key for x in differences if x.between and x.key not in same_run.SCORING]
   found = [
       f'the runs differ in {", ".join(scoring)}, so their scores are not of '
       'one kind'] if scoring else []

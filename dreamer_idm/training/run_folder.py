@@ -1,5 +1,6 @@
 """What a run keeps in its folder: config, metrics, pictures, checkpoints."""
 
+import json
 import secrets
 
 from .. import upstream
@@ -36,6 +37,12 @@ class RunFolder:
     # The plain state of the checkpoint that the run resumes from, or None.
     self.saved = saved = self._checkpoints.state()
     self.step = upstream.common.Counter(saved['step'] if saved else 0)
+    # The best one has the best clean evaluation: rotations do not matter.
+    self._scoring = json.loads(json.dumps({
+        k: v for k, v in config.flat.items()
+        if k in same_run.SCORING and not k.startswith('rotate.')}))
+    if saved:
+      self._check_scoring(note)
     # A best one that was damaged has no successor to beat it.
     known = saved and self._checkpoints.path('best')
     self.best = saved.get('best') if known else None
@@ -48,6 +55,19 @@ class RunFolder:
         logdir, env_step, saved.get('metrics') if saved else None):
       note(line)
     self.log = metrics_log.RunLog(config, logdir, self.step, note)
+
+  def _check_scoring(self, note):
+    # Returns of other settings are not compared with those to come.
+    before = self.saved.get('scoring', self._scoring)
+    changed = [k for k, v in self._scoring.items() if before.get(k, v) != v]
+    if not changed:
+      return
+    if self.saved.get('best') is not None:
+      note(
+          f'The best checkpoint, of agent step {self.saved["best_step"]:,}, '
+          f'was chosen with another {", ".join(changed)}: it stays until the '
+          'next evaluation, whose checkpoint takes its place.')
+    self.saved.update(best=None, returns=[])
 
   def write_config(self):
     """Writes config.yaml."""
@@ -119,5 +139,6 @@ class RunFolder:
         'id': self._id,
         'best': self.best,
         'best_step': self._best_step,
+        'scoring': self._scoring,
         'metrics': self.log.size(),
         **state})

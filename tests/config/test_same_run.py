@@ -7,6 +7,7 @@ import pytest
 from dreamer_idm.config import load as config_lib
 from dreamer_idm.config import same_run
 from dreamer_idm.errors import UsageError
+from dreamer_idm.runs import provenance
 
 # Everything that can change what is learned or how it is scored.
 CHANGED = [
@@ -80,6 +81,35 @@ def test_what_the_checkpoint_does_not_fit_never_changes(path, line):
 @pytest.mark.parametrize('line', INCIDENTAL)
 def test_what_makes_no_other_run_may_change(path, line):
   assert not refusal(path, line) and not refusal(path, line, resumes=False)
+
+
+def start(path, line):
+  """Notes a start as a training does."""
+  changed = same_run.changes(load(line), path)
+  provenance.write(path.parent, changed, step=0)
+
+
+def test_what_held_at_the_latest_start_counts(path):
+  changed = '--discount 0.9 --rotate.degrees 9 --log_every 9'
+  start(path, '')
+  start(path, f'{changed} --resume_changed True')
+  assert not refusal(path, changed)
+  # The first command would change it again.
+  message = refusal(path, '')
+  assert 'discount 0.9 (now 0.98)' in message and 'log_every' not in message
+  assert '--resume_changed True' in message
+  assert not refusal(path, '--resume_changed True')
+  start(path, '--resume_changed True')
+  assert not refusal(path, '') and 'discount 0.98' in refusal(path, changed)
+  # One that is complete was trained with none of them throughout.
+  for line in ('', changed):
+    assert 'discount' in refusal(path, line, resumes=False)
+
+
+def test_a_list_is_read_back_as_it_was(path):
+  changed = '--log_keys_video x --grad_heads decoder'
+  start(path, f'{changed} --resume_changed True')
+  assert not refusal(path, changed) and 'grad_heads' in refusal(path, '')
 
 
 METHOD = '''

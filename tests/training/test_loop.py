@@ -146,6 +146,10 @@ def test_a_run_resumes_with_other_settings_only_if_asked(twice):
       'steps': [120, 130]}
   assert metrics(logdir)[:len(before)] == before
   assert metrics(logdir)[-1]['agent_step'] == 130
+  # The first command would undo it.
+  process = run(logdir, *EACH, '--steps', '140')
+  assert process.returncode == 2 and process.stderr.count('\n') == 1
+  assert 'model_opt.lr 1e-05 (now 0.0006)' in process.stderr
 
 
 def test_a_complete_run_says_so_and_stays_as_it_is(twice):

@@ -72,6 +72,31 @@ def test_the_best_is_replaced_by_what_is_as_good(opened, tmp_path):
   assert found.state()['step'] == 50 and found.state()['best_step'] == 40
 
 
+def test_a_best_one_of_other_returns_does_not_count(opened, tmp_path):
+  folder, _, _ = opened()
+  advance(folder, 10)
+  folder.save({**STATE, 'returns': [5.0]}, 5.0)
+  again, _, notes = opened('--rotate.degrees', '9', '--discount', '0.5')
+  assert again.best == 5.0 and again.saved['returns'] and not notes
+  other = ['--time_limit', '7', '--eval_noise', '0.5']
+  again, _, notes = opened(*other)
+  assert notes == [
+      'The best checkpoint, of agent step 10, was chosen with another '
+      'time_limit, eval_noise: it stays until the next evaluation, whose '
+      'checkpoint takes its place.']
+  assert again.best is None and again.saved['returns'] == []
+  advance(again, 10)
+  again.save(STATE)
+  # Also if it ended before there is another.
+  again, _, notes = opened(*other)
+  found = checkpoints.Checkpoints(tmp_path / 'checkpoints')
+  assert again.best is None and notes == []
+  assert found.state('best')['step'] == 10
+  advance(again, 10)
+  again.save(STATE, 3.0)
+  assert again.best == 3.0 and found.state('best')['step'] == 30
+
+
 def steps(path):
   return [json.loads(x)['step'] for x in path.read_text().splitlines()]
 
