@@ -32,6 +32,11 @@ def duration(seconds):
   return f'{int(days)}d {int(hours % 24):02d}h'
 
 
+def counted(number, noun):
+  """Writes a number of things: `1 update`, `1,200 updates`."""
+  return f'{number:,.0f} {noun}{"" if number == 1 else "s"}'
+
+
 class Display:
   """Writes to a stream.
 

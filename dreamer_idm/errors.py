@@ -1,5 +1,7 @@
 """Errors whose message is written for the user."""
 
+import numbers
+
 
 class _OneLine(Exception):
   """An error whose message is one line that any terminal can show."""
@@ -20,3 +22,19 @@ class UsageError(_OneLine):
 
 class TrainingError(_OneLine):
   """A training that cannot continue; says why and what is kept."""
+
+
+def at_least(args, **lows):
+  """Checks numbers of a command.
+
+  Args:
+    args: argparse.Namespace, or what a function fills like one.
+    **lows: name -> the smallest int that it may be.
+
+  Raises:
+    UsageError: if one is not an int, or smaller.
+  """
+  for name, low in lows.items():
+    value = getattr(args, name)
+    if not isinstance(value, numbers.Integral) or value < low:
+      raise UsageError(f'--{name} must be >= {low}, but is {value!r}')

@@ -18,6 +18,12 @@ def test_duration(seconds, text):
   assert display.duration(seconds) == text
 
 
+@pytest.mark.parametrize('number, text', [
+    (0, '0 runs'), (1, '1 run'), (1.0, '1 run'), (1234, '1,234 runs')])
+def test_counted(number, text):
+  assert display.counted(number, 'run') == text
+
+
 def table():
   made = rich.table.Table('task', 'steps', box=None)
   made.add_row('x' * 200, '1 [red]')

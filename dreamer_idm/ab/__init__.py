@@ -14,6 +14,7 @@ same paths (a shared file system).
 import math
 import signal
 
+from .. import display
 from ..config import methods
 from ..errors import UsageError
 from ..runs import files
@@ -126,8 +127,8 @@ def run(args, program=None):
     if args.optuna:
       return search.Search(trials, engine, args.retries, table, study).run()
     table.note(
-        f'{len(trials)} trials, {done} of them complete; {engine.slots} at a '
-        f'time, {engine.text}.')
+        f'{display.counted(len(trials), "trial")}, {done} of them complete; '
+        f'{engine.slots} at a time, {engine.text}.')
     return Comparison(trials, engine, args.retries, table).run()
   finally:
     signal.signal(signal.SIGTERM, before)

@@ -11,6 +11,8 @@ import time
 
 import numpy as np
 
+from .. import display
+from .. import errors
 from ..config import load as config_lib
 from ..config import methods
 from ..config import rules
@@ -105,7 +107,9 @@ def run(args):
   print(
       f'{config.task}, {config.method}, seed {config.seed}: '
       f'checkpoint {trained.checkpoint} at env step {trained.env_step:,}, '
-      f'{args.episodes} episodes in each of {len(conditions)} conditions.',
+      f'{display.counted(args.episodes, "episode")} in '
+      f'{"each of " * (len(conditions) > 1)}'
+      f'{display.counted(len(conditions), "condition")}.',
       flush=True)
   if seen := methods.seen_in_training(config.flat):
     print(f'It was trained on perturbed images: {seen}.', flush=True)
@@ -245,9 +249,7 @@ def check(args):
   Raises:
     UsageError: if there is one.
   """
-  for name, low in (('episodes', 1), ('threads', 0)):
-    if (value := getattr(args, name)) < low:
-      raise UsageError(f'--{name} must be >= {low}, but is {value}')
+  errors.at_least(args, episodes=1, threads=0, seed=0)
   if args.strength is not None and args.sweep:
     raise UsageError('--strength and --sweep exclude each other')
   evaluate_exported.check(args)

@@ -4,12 +4,12 @@ import json
 
 import numpy as np
 
+from .. import display
 from ..config import load as config_lib
 from ..config import methods
 from ..envs import environments
 from ..envs import rendering
 from ..errors import UsageError
-from ..runs import files
 from ..runs import metrics_file
 from ..runs import plots
 from ..runs import spaces
@@ -48,7 +48,8 @@ def run(args, conditions):
   print(
       f'{facts["task"]}, {facts["method"]} at env step {facts["env_step"]:,}; '
       f'on export {np.mean(facts["scores"]["returns"]):.1f} in '
-      f'{len(facts["scores"]["returns"])} episodes.', flush=True)
+      f'{display.counted(len(facts["scores"]["returns"]), "episode")}.',
+      flush=True)
   if seen := methods.seen_in_training(config.flat):
     print(f'It was trained on perturbed images: {seen}.', flush=True)
   found = []
@@ -110,7 +111,6 @@ def _show(episode, path, condition):
   key = 'image' if 'image' in images else images[0]
   if condition['kind'] != 'clean':
     path = path.with_stem(f'{path.stem}_{condition["kind"]}')
-  files.folder(path.parent)
   plots.policy_video(episode[key], path)
   print(f'  {path}')
 
@@ -122,6 +122,9 @@ def check(args):
         '--video is for --agent; the evaluation of a run writes its videos')
   if args.video and args.video.suffix != '.gif':
     raise UsageError(f'--video {args.video} must end in .gif')
+  if args.video and not args.video.parent.is_dir():
+    raise UsageError(
+        f'--video: there is no folder {args.video.parent} for the file')
   for name, usual in (('checkpoint', 'latest'), ('out', None)):
     if args.agent and getattr(args, name) != usual:
       raise UsageError(f'--{name} is for --logdir, not for --agent')

@@ -13,6 +13,7 @@ import time
 
 import numpy as np
 
+from .. import errors
 from ..config import load as config_lib
 from ..envs import environments
 from ..envs import rendering
@@ -62,9 +63,7 @@ def run(args):
     UsageError: if the run cannot be used, or the folder exists.
     TrainingError: if the exported policy does not act as the agent.
   """
-  for name, low in (('batch', 1), ('episodes', 1)):
-    if (value := getattr(args, name)) < low:
-      raise UsageError(f'--{name} must be >= {low}, but is {value}')
+  errors.at_least(args, batch=1, episodes=1, seed=0)
   if args.out.exists():
     raise UsageError(
         f'{args.out} exists: delete it, or choose another folder with --out')

@@ -12,6 +12,7 @@ import json
 
 import numpy as np
 
+from .. import errors
 from ..config import load as config_lib
 from ..config import rules
 from ..envs import environments
@@ -112,9 +113,7 @@ def _check(args):
   """Refuses what cannot be compared; returns the runs' configs."""
   if not 0 <= args.sigma <= 100:
     raise UsageError(f'--sigma must be from 0 to 100, but is {args.sigma}')
-  for name, low in (('frames', 1), ('threads', 0)):
-    if (value := getattr(args, name)) < low:
-      raise UsageError(f'--{name} must be >= {low}, but is {value}')
+  errors.at_least(args, frames=1, threads=0, seed=0)
   configs = [config_lib.saved(x) for x in args.runs]
   for path, config in zip(args.runs, configs):
     if rules.decodes_nothing(config):

@@ -9,6 +9,7 @@ reconstructions and diagnostics. What is missing, unfinished or damaged is
 named at the top. Needs no TensorFlow; runs may still be training.
 """
 
+from .. import display
 from ..errors import UsageError
 from ..runs import files
 from . import comparison
@@ -69,7 +70,9 @@ def run(args):
     raise UsageError(
         f'cannot write the report to {out}: {error.strerror or error}; '
         'choose another folder with --out') from error
-  print(f'{len(found)} runs, {len(warnings)} warnings: {out / "index.html"}')
+  print(
+      f'{display.counted(len(found), "run")}, '
+      f'{display.counted(len(warnings), "warning")}: {out / "index.html"}')
 
 
 def _write(logdir, found, out, title, shown):

@@ -102,7 +102,7 @@ def notes(differences, names):
     list of str, at most one on scores of different kinds and one on the rest.
   """
   scoring = [x.key for x in differences if x.key in same_run.SCORING]
-  rest = [x.key for x in differences if x.between and x.key not in same_run.SCORING]
+  rest = [x.key for x in differences if x.between and x.key not in scoring]
   found = [
       f'the runs differ in {", ".join(scoring)}, so their scores are not of '
       'one kind'] if scoring else []

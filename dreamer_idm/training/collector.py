@@ -2,6 +2,7 @@
 
 import contextlib
 
+from .. import display
 from .. import upstream
 from ..envs import environments
 from ..errors import UsageError
@@ -57,13 +58,14 @@ class Collector:
         directory, saved['episodes'] if saved else [])
     if late:
       self._note(
-          f'{late} episodes that no checkpoint knows of quarantined in '
+          f'{display.counted(late, "episode")} that no checkpoint knows of '
+          'quarantined in '
           f'{directory} (*.after_checkpoint).')
     replay = replay_lib.SeededReplay(directory, seed, **self._config.replay)
     if replay.unreadable:
       self._note(
-          f'{len(replay.unreadable)} files that are not whole episodes '
-          f'quarantined in {directory} (*.{episode_files.UNREADABLE}).')
+          f'{display.counted(len(replay.unreadable), "file")} without a whole '
+          f'episode quarantined in {directory} (*.{episode_files.UNREADABLE}).')
     if saved:
       replay.keep(saved['loaded'])
     return replay
@@ -74,8 +76,9 @@ class Collector:
     episodes, steps = self.replay.add_offline(
         directory, {**self.obs_space, **self.act_space})
     self._note(
-        f'{episodes} episodes of {directory}, {steps:,} agent steps, are '
-        'learned from as well; they count as no steps of this run.')
+        f'It learns from {display.counted(episodes, "episode")} of {directory} '
+        f'as well, {display.counted(steps, "agent step")}; they count as no '
+        'steps of this run.')
 
   @property
   def obs_space(self):

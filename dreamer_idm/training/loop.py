@@ -157,8 +157,8 @@ class Training:
     self.progress.note(
         f'Built in {display.duration(time.time() - began)}.'
         if saved is None else
-        f'Resumed at env step {self.env_step:,} after {made.updates:,} '
-        'updates.')
+        f'Resumed at env step {self.env_step:,} after '
+        f'{display.counted(made.updates, "update")}.')
     # Garbage collection then skips the million objects of TensorFlow's graphs.
     gc.collect()
     gc.freeze()

@@ -60,8 +60,8 @@ def beginning(config, envs):
   if config.steps <= config.prefill:
     lines.append(
         'This run ends with its random steps: steps is '
-        f'{int(config.steps):,}, prefill {config.prefill:,}. All that it '
-        f'learns are {config.pretrain} updates of pretraining.')
+        f'{int(config.steps):,}, prefill {config.prefill:,}. It learns by '
+        f'{display.counted(config.pretrain, "update")} of pretraining alone.')
   return lines
 
 
@@ -112,9 +112,10 @@ def forecast(config, step, seconds, gpus):
   left = max(0, config.steps - step)
   updates = left / config.train_every * config.train_steps
   line = (
-      f'An update takes {seconds:.2g}s: the {updates:,.0f} updates of this '
-      f'run will take about {display.duration(updates * seconds)}, acting '
-      'and evaluation not counted.')
+      f'An update takes {seconds:.2g}s: the '
+      f'{display.counted(updates, "update")} of this run will take about '
+      f'{display.duration(updates * seconds)}, acting and evaluation not '
+      'counted.')
   if not gpus and updates * seconds > 4 * 3600:
     line += ' No GPU was found; --configs cpu is made for that.'
   return line

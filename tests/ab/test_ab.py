@@ -39,8 +39,8 @@ def test_trials_save_and_end_when_this_does(tmp_path, number, words):
   process = start_quick(tmp_path, '--seeds', '0', '1', *words)
   folders = [tmp_path / TASK / x / '0' for x in ('dreamer', 'idm')]
   try:
-    ab_runs.wait_for(
-        lambda: all((x / 'metrics.jsonl').exists() for x in folders))
+    ab_runs.wait_for(lambda: all(
+        (x / 'metrics.jsonl').exists() and ab_runs.steps(x) for x in folders))
     assert all(len(ab_runs.processes(x)) == 1 for x in folders)
     if number == 'SIGKILL':
       process.kill()

@@ -34,7 +34,7 @@ def test_a_job_whose_time_is_over_saves_and_is_queued_again(tmp_path):
   process = job(tmp_path)
   ab_runs.wait_for((tmp_path / 'log').exists)
   process.send_signal(signal.SIGTERM)
-  assert process.wait(60) == 130
+  assert process.wait(900) == 130
   begun, saved = (tmp_path / 'log').read_text().splitlines()
   assert '--tasks dmc_walker_walk ' in begun and '--jobs 3' in begun
   assert saved == 'saved'
@@ -45,5 +45,5 @@ def test_a_job_that_is_complete_is_not(tmp_path):
   process = job(tmp_path)
   ab_runs.wait_for((tmp_path / 'log').exists)
   (tmp_path / 'done').touch()
-  assert process.wait(60) == 0
+  assert process.wait(900) == 0
   assert not (tmp_path / 'queued').exists()

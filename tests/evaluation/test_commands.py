@@ -152,8 +152,11 @@ def test_the_function_returns_what_the_command_writes(here, runs, tmp_path):
   for kind in ('rotation', 'camera_roll'):
     with pytest.raises(dreamer_idm.UsageError, match=f'{kind} changes nothing'):
       dreamer_idm.evaluate(runs / 'vector', perturbation=kind)
-  with pytest.raises(dreamer_idm.UsageError, match='episodes must be >= 1'):
-    dreamer_idm.evaluate(str(runs / 'vector'), episodes=0)
+  for name, wrong in (('episodes', 0), ('episodes', '3'), ('seed', 'a'),
+                      ('seed', -1), ('strength', 'x'), ('per', 3)):
+    with pytest.raises(dreamer_idm.UsageError, match=f'{name}.* must be'):
+      dreamer_idm.evaluate(
+          str(runs / 'vector'), perturbation='sensor_noise', **{name: wrong})
 
 
 def test_evaluations_add_up_and_those_of_another_kind_stay(

@@ -111,15 +111,15 @@ def test_an_exported_agent_is_evaluated_and_shown(
   facts = json.loads((agents / name / 'agent.json').read_text())
   code, out, err = evaluate(
       capsys, '--agent', agents / name, '--episodes', 2, '--perturb', kind,
-      '--video', tmp_path / 'new' / 'out.gif')
+      '--video', tmp_path / 'out.gif')
   assert code == 0 and not err, err
   # The same episodes as on export.
   for number, score in enumerate(facts['scores']['returns']):
     assert f'clean, episode {number + 1} of 2: return {score:.1f}\n' in out
   assert out.count(f'  {kind}') == 3
-  assert sorted(x.name for x in (tmp_path / 'new').iterdir()) == [
+  assert sorted(x.name for x in tmp_path.iterdir()) == [
       'out.gif', f'out_{kind}.gif']
-  with Image.open(tmp_path / 'new' / 'out.gif') as gif:
+  with Image.open(tmp_path / 'out.gif') as gif:
     assert gif.n_frames == 61
     assert gif.size == ((128, 128) if name == 'idm' else (256, 256))
     gif.seek(30)
@@ -133,6 +133,9 @@ def test_what_cannot_be_evaluated_is_one_line(agents, tmp_path, capsys):
       [('--agent', tmp_path), 'is not an exported agent'],
       [('--agent', broken), 'is not an exported agent'],
       [('--agent', agents / 'idm', '--video', 'x.mp4'), 'must end in .gif'],
+      [('--agent', agents / 'idm', '--video', tmp_path / 'no' / 'x.gif'),
+       f'there is no folder {tmp_path / "no"}'],
+      [('--agent', agents / 'idm', '--seed', '-1'), '--seed must be >= 0'],
       [('--agent', agents / 'idm', '--out', 'x'), '--out is for --logdir'],
       [('--agent', agents / 'idm', '--logdir', 'x'), 'not allowed with'],
       [('--agent', agents / 'idm', '--perturb', 'dead_sensor'), 'observes im'],
@@ -264,6 +267,7 @@ def test_what_cannot_be_exported_is_one_line(trained_run, tmp_path, capsys):
       [(run, '--out', ROOT), 'exists'], [(run,), '--out'],
       [(tmp_path, '--out', tmp_path / 'new'), 'is not a run'],
       [(run, '--out', tmp_path / 'new', '--batch', 0), '--batch must be >= 1'],
+      [(run, '--out', tmp_path / 'new', '--seed', -1), '--seed must be >= 0'],
       [(run, '--out', tmp_path / 'new', '--checkpoint', 7), 'no checkpoint 7'],
       [(old, '--out', tmp_path / 'new'), 'has no spaces.json']):
     assert __main__.main(['export', *map(str, words)]) == 2

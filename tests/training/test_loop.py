@@ -233,7 +233,7 @@ def test_interrupted_run_saves_and_resumes_where_it_was(tmp_path):
       tmp_path, '--steps', str(stopped // 2 + 10), '--time_limit', '50')
   assert process.returncode == 0, process.stderr
   assert f'Resumed at env step {stopped:,}' in process.stdout
-  assert '1 episodes that no checkpoint knows of' in process.stdout
+  assert '1 episode that no checkpoint knows of' in process.stdout
   assert not late.exists()
   assert late.with_name(late.name + '.after_checkpoint').exists()
   assert metrics(tmp_path)[-1]['env_step'] == stopped + 20
