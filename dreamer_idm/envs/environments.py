@@ -105,6 +105,11 @@ def check_observations(config, env):
   spaces = {
       k: v for k, v in env.obs_space.items() if k not in observations.FLAGS}
   names = {k: f'{k} {list(v.shape)}' for k, v in spaces.items()}
+  unread = [f'{k} ({v})' for k, v in attribute(env, 'ignored').items()]
+  if not spaces:
+    raise UsageError(
+        f'{config.task} has no observation that can be read: '
+        f'{", ".join(unread)}')
   unused = 'decoder' not in config.grad_heads
   without = unused and rules.decodes_nothing(config)
   for part in ('encoder',) if without else ('encoder', 'decoder'):
@@ -120,7 +125,7 @@ def check_observations(config, env):
       f'{names[k]} (--encoder.{"cnn" if len(v.shape) == 3 else "mlp"}_keys '
       'does not match)' for k, v in spaces.items()
       if not reads(config.encoder, k, v)]
-  ignored += [f'{k} ({v})' for k, v in attribute(env, 'ignored').items()]
+  ignored += unread
   line = f'The agent reads {", ".join(read)}'
   line += f'; it ignores {", ".join(ignored)}.' if ignored else '.'
   lines = [line, *attribute(env, 'notes')]

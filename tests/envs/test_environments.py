@@ -272,6 +272,15 @@ def test_observations_that_nobody_reads_are_named(keys, shape, advice):
   assert advice in str(e.value)
 
 
+def test_an_environment_of_which_nothing_can_be_read_is_told_why():
+  with pytest.raises(UsageError) as e:
+    environments.check_observations(
+        types.SimpleNamespace(task='gym_X'),
+        observing(ignored={'mission': 'it is text'}, reward=()))
+  assert str(e.value) == (
+      'gym_X has no observation that can be read: mission (it is text)')
+
+
 def test_a_line_says_what_is_read_and_what_is_not():
   config = types.SimpleNamespace(
       task='gym_X', encoder=IMAGES, decoder=IMAGES, grad_heads=('decoder',),
