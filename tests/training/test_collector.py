@@ -115,7 +115,7 @@ def test_episodes_of_others_are_learned_from(collect, tmp_path):
       vector=np.zeros((length + 1, 4)))
   notes = []
   collector = collect('--offline', str(tmp_path / 'mine'), note=notes.append)
-  assert '1 episodes' in notes[-1] and 'no steps of this run' in notes[-1]
+  assert '1 episode' in notes[-1] and 'no steps of this run' in notes[-1]
   assert collector.replay.stats['total_steps'] == 0
   collector.prefill(tiny.STEPS)
   batch = next(collector.replay.batches(50, 8))
