@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 
+from .. import display
 from . import run_settings
 from . import scores
 from . import statistics
@@ -176,7 +177,8 @@ def compare(runs, method, condition, baseline=BASELINE):
     if scored != [step]:
       notes.append(f'evaluated at {scores.span(scored)}, not at {step:,}')
     if late := sum(map(len, arms)) - sum(map(len, found)):
-      notes.append(f'{late} runs have no score at {step:,}')
+      notes.append(
+          f'{display.counted(late, "run")} without a score at {step:,}')
     differences = run_settings.differing({baseline: arms[1], method: arms[0]})
     names = f'{baseline} and {method}'
     notes = [*run_settings.notes(differences, names), *notes]
@@ -190,7 +192,9 @@ def compare(runs, method, condition, baseline=BASELINE):
     whole = [
         x for x in single if min(map(len, x.ours + x.theirs)) > 1] or single
     if left := len(single) - len(whole):
-      notes.append(f'{left} tasks with a single run of an arm left out')
+      notes.append(
+          f'{display.counted(left, "task")} with a single run of an arm left '
+          'out')
     single.append(Comparison(
         method, baseline, condition, OVERALL, [x.steps[0] for x in whole],
         [x.ours[0] for x in whole], [x.theirs[0] for x in whole], notes))

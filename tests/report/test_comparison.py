@@ -87,7 +87,7 @@ def test_tasks_with_a_single_run_are_left_out_of_the_mean_over_tasks(tmp_path):
   write_arms(tmp_path, 'c', [1000], [0, 2])
   *_, overall = compare(tmp_path)
   assert len(overall.steps) == 2 and overall.difference == 9.5
-  assert overall.notes == ['1 tasks with a single run of an arm left out']
+  assert overall.notes == ['1 task with a single run of an arm left out']
 
 
 def test_scores_are_those_at_the_budget(tmp_path):
@@ -99,7 +99,7 @@ def test_scores_are_those_at_the_budget(tmp_path):
   found, = compare(tmp_path)
   assert found.steps == [3000] and found.difference == -2.0
   assert found.counts == ('2', '2')
-  assert found.notes == ['1 runs have no score at 3,000']
+  assert found.notes == ['1 run without a score at 3,000']
 
 
 def test_unfinished_runs_are_compared_where_all_are(tmp_path):

@@ -159,7 +159,7 @@ def test_it_reopens_what_its_state_names(collect, tmp_path):
   notes = []
   reopened = collect(saved=state, step=tiny.STEPS, note=notes.append)
   assert reopened.state() == state
-  assert '1 episodes that no checkpoint knows' in notes[0]
+  assert '1 episode that no checkpoint knows' in notes[0]
   # A new run takes none of what it finds for its own.
   notes.clear()
   assert collect(note=notes.append).replay.loaded == []
