@@ -13,6 +13,7 @@ import time
 
 import numpy as np
 
+from .. import display
 from .. import errors
 from ..config import load as config_lib
 from ..envs import environments
@@ -89,8 +90,8 @@ def run(args):
   returns = np.array(facts['scores']['returns'])
   print(
       f'{args.out}: {config.task}, {config.method} at env step '
-      f'{trained.env_step:,}, return {returns.mean():.1f} of {len(returns)} '
-      f'episodes by the SavedModel.')
+      f'{trained.env_step:,}, return {returns.mean():.1f} of '
+      f'{display.counted(len(returns), "episode")} by the SavedModel.')
   for name, size in facts['bytes'].items():
     print(
         f'  {name}: {size / 1e3:,.0f} KB, '
