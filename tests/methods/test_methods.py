@@ -35,6 +35,7 @@ METHODS = {
     'idm+curl': ['curl_loss', 'curl_accuracy', 'idm_cst_loss', 'critic_loss'],
     'idm+rad': ['idm_cst_loss', 'evaluator_loss', 'critic_loss'],
     'reward_only': ['actor_loss', 'critic_loss']}
+QUICK = ('planet', 'contrastive', 'idm+curl')
 VALUES = (  # Of plain returns.
     'clion', 'bird', 'doubled_starts', 'contrastive', 'reward_only',
     'idm+contrastive', 'idm+curl', 'idm+rad')
@@ -71,24 +72,27 @@ def train(folder, method, *flags):
 
 @pytest.fixture(scope='module')
 def runs(tmp_path_factory):
-  """Folder of the runs, by method: one by `ab`, which takes up the others."""
+  """Function of a method that returns the folder of its run, trained once."""
   logdir = tmp_path_factory.mktemp('methods')
-  folders = {x: logdir / TASK / x / '0' for x in METHODS}
-  for method, folder in folders.items():
-    if method != 'planet':
+
+  def find(method):
+    folder = logdir / TASK / method / '0'
+    if not folder.exists():
       train(folder, method)
-  done = python(
-      '-m', 'dreamer_idm', 'ab', '--configs', 'cpu', 'debug', '--tasks', TASK,
-      '--methods', *METHODS, '--seeds', '0', '--retries', '0', '--logdir',
-      logdir, '--', *BRIEF)
-  assert done.returncode == 0, done.stdout + done.stderr
-  assert f'{len(METHODS)} complete' in done.stdout.splitlines()[-1], done.stdout
-  return folders
+    return folder
+  return find
 
 
-@pytest.mark.parametrize('method', METHODS)
+def of(methods):
+  """Parameters of a test; the slow ones are left out of `make test`."""
+  return pytest.mark.parametrize('method', [
+      x if x in QUICK else pytest.param(x, marks=pytest.mark.slow)
+      for x in methods])
+
+
+@of(METHODS)
 def test_metrics_are_finite_and_the_method_s(runs, method):
-  rows = metrics_file.read(runs[method])
+  rows = metrics_file.read(runs(method))
   assert rows[-1]['step'] == 80 and rows[-1]['updates'] == 4
   for row in rows:
     for key, value in row.items():
@@ -108,18 +112,25 @@ def test_metrics_are_finite_and_the_method_s(runs, method):
     assert bool(having(own)) == any(own in x for x in METHODS[method]), own
 
 
-@pytest.mark.parametrize('method', METHODS)
+@of(METHODS)
 def test_the_log_has_no_complaints(runs, method):
-  log = (runs[method] / 'ab.log').read_text()
+  log = (runs(method) / 'ab.log').read_text()
   assert 'Done. Results are in' in log
   assert 'Traceback' not in log and 'WARNING' not in log.upper(), log
   assert ('It decodes nothing' in log) == (method in BLIND)
-  picture = runs[method] / 'reconstruction_openl_image.png'
+  picture = runs(method) / 'reconstruction_openl_image.png'
   assert picture.exists() == (method not in BLIND)
 
 
-def test_report_names_all(runs, tmp_path, capsys):
-  logdir = runs['clion'].parents[2]
+@pytest.mark.slow
+def test_ab_and_report_take_all(runs, tmp_path, capsys):
+  logdir = [runs(x) for x in METHODS][0].parents[2]
+  done = python(
+      '-m', 'dreamer_idm', 'ab', '--configs', 'cpu', 'debug', '--tasks', TASK,
+      '--methods', *METHODS, '--seeds', '0', '--retries', '0', '--logdir',
+      logdir, '--', *BRIEF)
+  assert done.returncode == 0, done.stdout + done.stderr
+  assert f'{len(METHODS)} complete' in done.stdout.splitlines()[-1], done.stdout
   assert __main__.main([
       'report', '--logdir', str(logdir), '--out', str(tmp_path)]) == 0
   assert capsys.readouterr().out.startswith(f'{len(METHODS)} runs, ')
@@ -133,12 +144,11 @@ def test_report_names_all(runs, tmp_path, capsys):
         method in ('clion', 'idm+curl', 'idm+rad')), method
 
 
-@pytest.mark.parametrize(
-    'method', ['planet', 'world_models', 'contrastive', 'idm+rad'])
+@of(['planet', 'world_models', 'contrastive', 'idm+rad'])
 def test_evaluate(eager, runs, tmp_path, capsys, method):
   # `eager`, since the run is, and what it sets would stay.
   assert __main__.main([
-      'evaluate', '--logdir', str(runs[method]), '--episodes', '1',
+      'evaluate', '--logdir', str(runs(method)), '--episodes', '1',
       '--perturb', 'rotation', '--out', str(tmp_path)]) == 0
   found = json.loads((tmp_path / 'evaluation.json').read_text())
   assert found['method'] == method and found['env_step'] == 80
@@ -156,14 +166,14 @@ def test_evaluate(eager, runs, tmp_path, capsys, method):
 
 
 def test_there_is_nothing_to_reconstruct(runs, capfd):
-  assert __main__.main(['reconstruct', str(runs['contrastive'])]) == 2
+  assert __main__.main(['reconstruct', str(runs('contrastive'))]) == 2
   error = capfd.readouterr().err
   assert error.startswith('error: ') and error.count('\n') == 1
   assert 'nothing to reconstruct' in error
 
 
 def test_an_optimizer_of_more_modules_goes_on(runs, tmp_path):
-  shutil.copytree(runs['contrastive'], tmp_path / 'run')
+  shutil.copytree(runs('contrastive'), tmp_path / 'run')
   told = train(tmp_path / 'run', 'contrastive', '--steps', '25')
   assert 'Resumed at env step 80 after 4 updates' in told
   last = metrics_file.read(tmp_path / 'run')[-1]
