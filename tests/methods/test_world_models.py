@@ -94,14 +94,20 @@ def test_a_search_from_arrays_is_the_library_s_own_bit_for_bit():
 
 
 def test_an_update_tries_candidates_and_keeps_the_next_distribution(eager):
-  agent = make_agent(config('--world_models.least_sigma', '0.5'))
-  term, tried = controllers(agent), []
-  original = term._scores
-  term._scores = lambda model, weights, *rest: (
-      tried.append(weights.numpy()) or original(model, weights, *rest))
+  agent = make_agent(config(
+      '--world_models.least_sigma', '0.5', '--world_models.decay', '0.5'))
+  term, tried, told = controllers(agent), [], []
+  original, end = term._scores, term._end
+  def scores(model, weights, *rest):
+    tried.append((weights.numpy(), original(model, weights, *rest)))
+    return tried[-1][1]
+  term._scores = scores
+  term._end = lambda *x: told.append(x[-1]) or end(*x)
   before = {k: v.numpy() for k, v in term._state.items()}
   _, metrics = agent.train(chunk(), agent.wm.rssm.initial(3))
-  weights, = tried
+  (weights, found), = tried
+  np.testing.assert_allclose(
+      told[0], found - 0.5 * (weights ** 2).mean(1), rtol=1e-5)
   assert weights.shape == (6, 2 * (17 + 1))
   assert weights.std() == pytest.approx(0.1, rel=0.3)
   assert before['generations'] == 0 and term._state['generations'].numpy() == 1

@@ -11,6 +11,7 @@ each acts in imagination from the same N states of the batch:
   states    z0 --a0--> z1 --a1--> z2 --a2--> z3           H = 3
   rewards              r1         r2         r3
   score = mean over N of sum over t of r_t * product of d_k, k = 0..t-1
+          - decay * mean of the squares of the weights
 
 d_k is the discount that the model predicts for z_k, of z0 that of the replay;
 without `pred_discount` a constant. There is no gradient. The mean of the search
@@ -112,8 +113,11 @@ class Controller(Extension):
     scores = self._scores(
         model, tf.cast(weights, tf.float32), start, terminal)
     shaped = [*self._state.values()]
+    # Without it a controller that only knows -1 and 1 grows without bound.
+    decayed = scores - settings.decay * tf.reduce_mean(
+        tf.cast(weights, tf.float32) ** 2, 1)
     for variable, value in zip(
-        shaped, self._call(self._end, [scores], shaped)):
+        shaped, self._call(self._end, [decayed], shaped)):
       variable.assign(value)
     step = tf.maximum(self._state['step_size'], settings.least_sigma)
     self._state['step_size'].assign(step)
