@@ -27,6 +27,10 @@ FIXED = re.compile(
     r'pred_discount|slow_target|expl_behavior|'
     r'(rssm|encoder|decoder|actor|critic|(.*\.)?(\w+_)?head)\..*|.*_opt\.opt')
 
+# Keys of one kind of environment, and how its tasks' names begin.
+_OF_TASKS = {
+    'shadows': 'dmc_', 'dmc_camera': 'dmc_', 'atari_grayscale': 'atari_'}
+
 
 def has_effect(key, settings):
   """Says whether a setting can have an effect on a run.
@@ -37,8 +41,8 @@ def has_effect(key, settings):
 
   Returns:
     bool, False of other methods' keys, of `expl_until` where no other actor
-    explores, and of how frames are rendered where the patterns for images match
-    nothing.
+    explores, of other environments' keys, and of how frames are rendered and
+    rotated where the patterns for images match nothing.
   """
   section, _, rest = key.partition('.')
   if section in methods.sections():
@@ -47,7 +51,10 @@ def has_effect(key, settings):
     return section in methods.own_sections(str(settings.get('agent')))
   if key == 'expl_until':
     return settings.get('expl_behavior') != 'greedy'
-  if key in ('shadows', 'render_size'):
+  family = _OF_TASKS.get(key, '')
+  if not str(settings.get('task', family)).startswith(family):
+    return False
+  if key in ('shadows', 'dmc_camera', 'render_size') or section == 'rotate':
     return not {
         settings.get(f'{x}.cnn_keys') for x in ('encoder', 'decoder')
     } <= rules.NOTHING
@@ -78,7 +85,8 @@ def idle_flags(argv, config):
           f'on the agent {config.agent}; is the preset {section} missing '
           'behind --configs?' if section in methods.sections() else
           'while --expl_behavior is greedy' if found == ['expl_until'] else
-          'without images'))
+          'without images' if config.task.startswith(
+              _OF_TASKS.get(found[0], '')) else f'on {config.task}'))
   return lines
 
 

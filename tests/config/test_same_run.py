@@ -187,6 +187,13 @@ def test_a_key_that_is_no_more_is_reported(path):
     ('--configs cpu --idm\\..*units 16', ['--idm\\..*units']),
     ('--configs cpu --.*head.units 16 --shadows True', []),
     ('--configs cpu_proprio --shadows True', ['--shadows']),
+    ('--configs cpu_proprio --rotate.per episode --dmc_camera 1',
+     ['--rotate.per', '--dmc_camera']),
+    ('--configs cpu --rotate.per episode --dmc_camera 1', []),
+    ('--configs cpu --task gym_Pendulum-v1 --shadows True --dmc_camera 1 '
+     '--atari_grayscale False', ['--shadows', '--dmc_camera',
+                                 '--atari_grayscale']),
+    ('--configs cpu --task atari_pong --atari_grayscale False', []),
     ('--configs dmc wo_eva --idm.sigma_h 0.2', []),
     ('--configs dmc clion --idm.sigma_h 0.2 --clion.rotation_degrees 3', [])])
 def test_flags_without_effect_are_named(line, names):
