@@ -83,8 +83,9 @@ def with_preset(config, preset, where, task=''):
   """
   known, values = config.flat, {}
   found = settings(preset, where, task)
-  if {'agent', 'method'} <= {*found}:
-    found = methods.behind(config.agent, config.method, found)
+  arm = [x.get(k) for x in (known, found) for k in ('agent', 'method')]
+  if all(isinstance(x, str) for x in arm):  # Else refused below.
+    found = methods.behind(*arm[:2], found)
   for name, value in found.items():
     for key in keys.find(config, name, f'{where}: '):
       values[key] = converted(f'{where}: {key}', known[key], value)
