@@ -85,7 +85,7 @@ def with_preset(config, preset, where, task=''):
   found = settings(preset, where, task)
   arm = [x.get(k) for x in (known, found) for k in ('agent', 'method')]
   if all(isinstance(x, str) for x in arm):  # Else refused below.
-    found = methods.behind(*arm[:2], found)
+    found = methods.behind(arm[0], arm[1], found)
   for name, value in found.items():
     for key in keys.find(config, name, f'{where}: '):
       values[key] = converted(f'{where}: {key}', known[key], value)
