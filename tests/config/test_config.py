@@ -358,7 +358,7 @@ def test_values_that_do_not_go_together(tmp_path):
   for grad in ('reinforce', 'both'):
     assert 'critic' in mistake(f'--agent no_value --actor_grad {grad}')
   assert 'entrop' in mistake('--agent soft_bird --actor_grad reinforce')
-  assert 'decoded' in mistake('--configs dmc contrastive idm')
+  assert 'decoded' in mistake('--configs dmc reward_only idm')
   assert 'candidates' in mistake('--configs dmc planet --planet.elites 1001')
   assert 'disag_offset' in mistake(
       '--expl_behavior Plan2Explore --disag_offset 50')
