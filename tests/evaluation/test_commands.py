@@ -186,7 +186,8 @@ def test_evaluations_add_up_and_those_of_another_kind_stay(
     b'[' * 100_000])
 def test_no_earlier_evaluation_is_overwritten(tmp_path, content):
   path = tmp_path / 'evaluation.json'
-  settings = {'env_step': 100, 'episodes': 2, 'training': 'a'}
+  settings = {
+      'env_step': 100, 'episodes': 2, 'training': 'a', 'seen_in_training': ''}
   condition = {
       'kind': 'clean', 'strength': 0.0, 'per': '', 'fill': '',
       'returns': [1.0, 2.0]}
@@ -196,8 +197,8 @@ def test_no_earlier_evaluation_is_overwritten(tmp_path, content):
     assert evaluate._earlier(path, settings) == [condition]
     assert evaluate._earlier(path, {**settings, 'episodes': 9}) == []
     assert len(list(tmp_path.glob('evaluation.json.step_100*'))) == number + 1
-  del settings['training']
-  path.write_text(json.dumps({**settings, 'conditions': [condition]}))
+  older = {k: settings[k] for k in ('env_step', 'episodes')}
+  path.write_text(json.dumps({**older, 'conditions': [condition]}))
   assert evaluate._earlier(path, {**settings, 'training': None}) == [condition]
   path.write_bytes(content)
   assert evaluate._earlier(path, settings) == []
