@@ -32,8 +32,8 @@ def start_quick(folder, *words, what='wait'):
     ('SIGTERM', ['--jobs', '2']),
     ('SIGINT', ['--jobs', '2']),
     ('SIGKILL', ['--jobs', '2']),
-    ('SIGINT', ['--engine', 'ray']),
-    ('SIGKILL', ['--engine', 'ray']),
+    pytest.param('SIGINT', ['--engine', 'ray'], marks=pytest.mark.slow),
+    pytest.param('SIGKILL', ['--engine', 'ray'], marks=pytest.mark.slow),
 ])
 def test_trials_save_and_end_when_this_does(tmp_path, number, words):
   process = start_quick(tmp_path, '--seeds', '0', '1', *words)

@@ -51,6 +51,7 @@ def test_a_trial_that_is_cancelled_as_it_starts_is_not_lost(
   assert signal.getsignal(signal.SIGINT) == before
 
 
+@pytest.mark.slow
 def test_trials_on_the_machines_of_a_ray_cluster(
     tmp_path, capfd, monkeypatch):
   """Two nodes with room for one trial each; and what has no room at all.

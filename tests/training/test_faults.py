@@ -190,6 +190,7 @@ def test_without_evaluations_the_best_goes_by_the_agents_own_episodes(
   assert found.state()['best'] == pytest.approx(rows[-1]['train_return'])
 
 
+@pytest.mark.slow
 def test_a_closed_pipe_saves_and_ends(tmp_path):
   run = faults.Run(tmp_path, 100_000)
   process = run.start()
