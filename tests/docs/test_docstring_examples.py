@@ -7,7 +7,7 @@ import pytest
 
 
 @pytest.mark.parametrize('name', [
-    'config.load', 'envs.perturbations', 'perturbations', 'runs.metrics_file',
+    'config.load', 'envs.distortions', 'perturbations', 'runs.metrics_file',
     'agent.loss_weights', 'idm.decoding_constraint',
     'idm.reliability_weights', 'idm.trajectory_evaluator'])
 def test_examples(name):
