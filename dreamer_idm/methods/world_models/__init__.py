@@ -20,7 +20,7 @@ METHOD = Method(
             False, 'draw the latents of a trial, as in imagination, in place '
             'of their means'),
         'decay': Key(
-            0.01, 'of the weights: times the mean of their squares it is '
+            0.1, 'of the weights: times the mean of their squares it is '
             'taken off a score', at_least(0)),
         'sigma': Key(
             0.1, 'std of the weights of the first generation', above(0)),
