@@ -6,6 +6,7 @@ import re
 from ..agent import registry
 from ..errors import UsageError
 from ..runs import saved_step
+from . import command_line
 from . import keys
 from . import load as config_lib
 from . import methods
@@ -25,7 +26,7 @@ SCORING = (
 FIXED = re.compile(
     r'agent|method|seed|task|action_repeat|render_size|shadows|precision|'
     r'pred_discount|slow_target|expl_behavior|'
-    r'(rssm|encoder|decoder|actor|critic|(.*\.)?(\w+_)?head)\..*|.*_opt\.opt')
+    r'(rssm|encoder|decoder|actor|critic|(.*\.)?(\w+_)?head)\..*|.*opt\.opt')
 
 # Keys of one kind of environment, and how its tasks' names begin.
 _OF_TASKS = {
@@ -74,9 +75,10 @@ def idle_flags(argv, config):
     config: upstream's Config.
 
   Returns:
-    list of str, one line for each flag none of whose keys has an effect.
+    list of str, one line for each flag none of whose keys has an effect, and
+    for each method that a later one replaces.
   """
-  lines = []
+  lines = _replaced(argv, config.agent)
   for name in (x[2:].partition('=')[0] for x in argv if x.startswith('--')):
     found = [] if name == 'configs' else keys.find(config, name, '--')
     if found and not any(has_effect(x, config.flat) for x in found):
@@ -88,6 +90,20 @@ def idle_flags(argv, config):
           'without images' if config.task.startswith(
               _OF_TASKS.get(found[0], '')) else f'on {config.task}'))
   return lines
+
+
+def _replaced(argv, agent):
+  # Without the baseline, which `ab` and its users name to be replaced.
+  presets = [
+      y for key, values in command_line.split(argv) if key == 'configs'
+      for x in values for y in x.split(',')]
+  adding = ', '.join(x.name for x in methods.declared() if x.adds)
+  return [
+      f'note: the preset {preset} is replaced by a later one, the agent is '
+      f'{agent}; only these add to others: {adding}'
+      for method in methods.declared() for preset in presets
+      if preset in method.presets and method.name != 'dreamer'
+      and method.name not in registry.parts(agent)]
 
 
 def resumed(starts):

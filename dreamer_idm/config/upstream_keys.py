@@ -140,13 +140,13 @@ KEYS = {
         between(0, 1)),
     r'kl\.free_avg': (
         'apply kl.free to the mean over the batch, not to each KL', None),
-    r'.*_opt\.opt': (
+    r'.*[._]opt\.opt': (
         'optimizer', one_of('adam', 'nadam', 'adamax', 'sgd', 'momentum')),
-    r'.*_opt\.lr': ('learning rate', at_least(0)),
-    r'.*_opt\.eps': ("added to Adam's denominator", above(0)),
-    r'.*_opt\.clip': (
+    r'.*[._]opt\.lr': ('learning rate', at_least(0)),
+    r'.*[._]opt\.eps': ("added to Adam's denominator", above(0)),
+    r'.*[._]opt\.clip': (
         "the gradient's norm is cut here; 0: never", ZERO_OR_MORE_THAN_ONE),
-    r'.*_opt\.wd': (
+    r'.*[._]opt\.wd': (
         'fraction that weights shrink by in each update',
         Rule('>= 0 and < 1', lambda x: 0 <= x < 1)),
     # Actor and critic.

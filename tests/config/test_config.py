@@ -276,6 +276,8 @@ def test_line_breaks_do_not_reach_the_message():
     ('idm.eva_head.act', ['eluu']),
     ('idm.eva_opt.opt', ['adamw']),
     ('idm.eva_opt.clip', [0.5]),
+    ('drq.opt.opt', ['adamw']),
+    ('drq.opt.lr', [-1]),
     ('idm.weight_power', [-1]),
     ('idm.weight_clip', [-1, 0.5]),
     ('seed', [-1]),
@@ -359,6 +361,7 @@ def test_values_that_do_not_go_together(tmp_path):
     assert 'critic' in mistake(f'--agent no_value --actor_grad {grad}')
   assert 'entrop' in mistake('--agent soft_bird --actor_grad reinforce')
   assert 'decoded' in mistake('--configs dmc reward_only idm')
+  load('--configs dmc contrastive idm')  # Has a constraint of its own.
   assert 'candidates' in mistake('--configs dmc planet --planet.elites 1001')
   assert 'disag_offset' in mistake(
       '--expl_behavior Plan2Explore --disag_offset 50')

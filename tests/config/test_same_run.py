@@ -203,6 +203,24 @@ def test_flags_without_effect_are_named(line, names):
   assert all(('preset idm' in x) == ('idm' in x.split()[1]) for x in notes)
 
 
+def test_a_run_of_drq_keeps_its_optimizer(tmp_path):
+  config_lib.save(load(presets='cpu drq'), tmp_path / 'config.yaml')
+  changed = load('--drq.opt.opt sgd --resume_changed True', 'cpu drq')
+  with pytest.raises(UsageError) as info:
+    same_run.check(changed, tmp_path / 'config.yaml')
+  assert 'drq.opt.opt adam (now sgd)' in str(info.value)
+
+
+@pytest.mark.parametrize('presets, replaced', [
+    ('cpu idm drq', ['idm']), ('cpu,wo_eva,planet', ['wo_eva']),
+    ('cpu planet world_models', ['planet']), ('cpu dreamer idm', []),
+    ('cpu idm wo_eva', []), ('cpu rad idm', []), ('cpu bird curl', [])])
+def test_methods_that_a_later_one_replaces_are_named(presets, replaced):
+  line = ['--configs', *presets.split()]
+  notes = same_run.idle_flags(line, config_lib.load(line))
+  assert [x.split()[3] for x in notes] == replaced
+
+
 def test_what_was_changed_on_resuming_is_described():
   starts = [
       {'step': 0, 'changed': {}},
