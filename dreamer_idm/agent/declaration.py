@@ -30,6 +30,11 @@ class Rule(NamedTuple):
   test: Callable[[Any], bool]
 
 
+def amount(value):
+  """Writes a number; the text of one that was changed on resuming as it is."""
+  return f'({value})' if isinstance(value, str) else f'{value:g}'
+
+
 def one_of(*names):
   """Makes the rule of a value that is one of these strings."""
   return Rule(' | '.join(names), lambda x: x in names)

@@ -206,3 +206,12 @@ def test_without_images_it_is_refused(eager):
 def test_what_training_saw_is_said(flags, seen):
   flat = config_lib.load(['--configs', 'cpu', *flags]).flat
   assert methods.seen_in_training(flat) == seen
+
+
+@pytest.mark.parametrize('preset, key', [
+    ('rad', 'rad.rotation'), ('clion', 'clion.rotation_degrees')])
+def test_what_a_run_saw_before_its_settings_changed_is_said(preset, key):
+  flat = config_lib.load(['--configs', 'cpu', preset]).flat
+  changed = '5.0, then 0.0 from 1600'  # As `report` has it, of same_run.
+  assert f'rotations up to ({changed})°' in methods.seen_in_training(
+      {**flat, key: changed})

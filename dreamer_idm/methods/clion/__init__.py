@@ -1,6 +1,7 @@
 """CLION: what IDM grew from (ICLR 2021 submission), by its differences."""
 
 from ... import idm
+from ...agent.declaration import amount
 from ...agent.declaration import at_least
 from ...agent.declaration import between
 from ...agent.declaration import Key
@@ -23,7 +24,7 @@ def seen_in_training(settings):
   degrees = settings.get('clion.rotation_degrees')
   if degrees and settings.get('clion.rotation_scale') and (
       settings.get('encoder.cnn_keys') not in NOTHING):
-    yield f"rotations up to {degrees:g}° in a term of the encoder's"
+    yield f"rotations up to {amount(degrees)}° in a term of the encoder's"
 
 
 METHOD = Method(

@@ -1,5 +1,6 @@
 """RAD: the world model learns from augmented images (Laskin et al., 2020)."""
 
+from ...agent.declaration import amount
 from ...agent.declaration import at_least
 from ...agent.declaration import between
 from ...agent.declaration import Key
@@ -44,9 +45,9 @@ def seen_in_training(settings, section='rad'):
   """See `Method.seen_in_training`: the changes that are switched on."""
   get = lambda x: settings.get(f'{section}.{x}')
   texts = {
-      'shift': 'shifts up to {} pixels', 'rotation': 'rotations up to {:g}°',
-      'jitter': 'colour jitter of {:g}', 'noise': 'pixel noise of {:g}'}
-  return [text.format(get(x)) for x, text in texts.items() if get(x)]
+      'shift': 'shifts up to {} pixels', 'rotation': 'rotations up to {}°',
+      'jitter': 'colour jitter of {}', 'noise': 'pixel noise of {}'}
+  return [text.format(amount(get(x))) for x, text in texts.items() if get(x)]
 
 
 METHOD = Method(
