@@ -33,8 +33,8 @@ def collect(found, runs, comparisons, studies):
   warnings += [f'{x.name}: {note}' for x in found for note in x.notes]
   warnings += run_settings.midway(runs)
   warnings += [
-      f'{x}; the other methods saw clean images alone, and evaluations on '
-      'perturbed images ask something else of it'
+      f'{x}; evaluations on perturbed images ask something else of it than of '
+      'a method that saw clean images alone'
       for x in run_settings.seen_in_training(runs)]
   warnings += run_settings.sentences(runs)
   same: dict = {}  # Mostly, clean and rotated have the same to say.
