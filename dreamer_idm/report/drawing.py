@@ -20,6 +20,10 @@ from . import scores
 COLORS = (
     '#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9',
     '#8c564b', '#7f7f7f')
+# Behind them, for more methods than these.
+DARK = (
+    '#003959', '#6a2f00', '#004f3a', '#663c54', '#735000', '#2b5a74',
+    '#462b26', '#202020')
 BASELINE_COLOR = '#444444'
 STYLE: dict = {
     'font.size': 9, 'axes.titlesize': 9, 'axes.spines.top': False,
@@ -38,7 +42,7 @@ def style():
 
 def colors(methods):
   """Gives each method its color, the same in every figure: a palette."""
-  others = iter(itertools.cycle(COLORS))
+  others = iter(itertools.cycle(COLORS + DARK))
   return {
       x: BASELINE_COLOR if x == 'dreamer' else next(others) for x in methods}
 

@@ -109,7 +109,11 @@ def _bars(axes, names, found, palette):
   for method in methods:
     _legend(axes, method, palette)
   axes.set_title('one strength')
-  axes.set_xticks(range(len(labels)), labels, fontsize=7)
+  many = len(labels) > 8  # They would lie upon each other.
+  axes.set_xticks(
+      range(len(labels)),
+      [x.replace('\n', ' ') for x in labels] if many else labels, fontsize=7,
+      rotation=90 if many else 0)
 
 
 def _sweep(axes, name, found, palette):
