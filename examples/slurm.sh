@@ -20,10 +20,10 @@ tasks=(dmc_cheetah_run dmc_walker_walk dmc_cartpole_swingup)
 
 # `ab` lets its trials save on SIGTERM and ends with 130; the next job of the
 # same name resumes them. Any other end is the end of the job as well.
+trap 'kill -TERM $!' TERM
 .venv/bin/dreamer-idm ab --configs cpu_proprio \
   --tasks "${tasks[$SLURM_ARRAY_TASK_ID]}" --methods dreamer idm \
   --seeds 0 1 2 --jobs "${SLURM_CPUS_PER_TASK:-1}" --logdir logdir/slurm &
-trap 'kill -TERM $!' TERM
 wait $!
 code=$?
 if [ "$code" -gt 128 ]; then  # The signal ended `wait`, not yet `ab`.
