@@ -215,3 +215,12 @@ def test_what_a_run_saw_before_its_settings_changed_is_said(preset, key):
   changed = '5.0, then 0.0 from 1600'  # As `report` has it, of same_run.
   assert f'rotations up to ({changed})°' in methods.seen_in_training(
       {**flat, key: changed})
+
+
+@pytest.mark.parametrize('preset, key', [
+    ('rad', 'rad.shift'), ('curl', 'curl.shift'), ('drq', 'drq.pad')])
+def test_shifts_are_smaller_than_the_images(preset, key):
+  words = ['--configs', 'cpu', preset, '--task', 'dmc_cartpole_balance']
+  config_lib.load([*words, f'--{key}', '31'])
+  with pytest.raises(UsageError, match=f'{key} 32 must be smaller.*32 32'):
+    config_lib.load([*words, f'--{key}', '32'])

@@ -13,6 +13,7 @@ def conflicts(config):
   """See `Method.conflicts`."""
   if not takes_images(config, config.encoder):
     yield rad.no_images('curl')
+  yield from rad.shifted_away(config, 'curl.shift', config.curl.shift)
   if config.curl.images == 1:
     yield '--curl.images 1 leaves no other image to be told apart from'
 

@@ -14,6 +14,7 @@ from ...agent.declaration import Panel
 from ...agent.declaration import Preset
 from ...upstream.config import NOTHING
 from ...upstream.config import takes_images
+from .. import rad
 
 KERNEL, STRIDES = 3, (2, 1, 1, 1)
 
@@ -45,6 +46,7 @@ def conflicts(config):
     yield '--agent drq reads no vectors: use --normalize_vectors False'
   if config.replay.ongoing:
     yield '--agent drq draws from whole episodes: use --replay.ongoing False'
+  yield from rad.shifted_away(config, 'drq.pad', drq.pad)
   if drq.log_std_min >= drq.log_std_max:
     yield (
         f'--drq.log_std_min {drq.log_std_min} must be smaller than '

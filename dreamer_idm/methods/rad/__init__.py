@@ -35,10 +35,20 @@ def no_images(agent):
       '--encoder.cnn_keys image, or a preset for pixels, such as cpu')
 
 
+def shifted_away(config, key, pixels):
+  """Says what is wrong with shifts as large as the images: list of str."""
+  if pixels < min(config.render_size):
+    return []
+  return [
+      f'--{key} {pixels} must be smaller than the images, which are '
+      f'--render_size {" ".join(map(str, config.render_size))}']
+
+
 def conflicts(config):
   """See `Method.conflicts`."""
   if not takes_images(config, config.encoder):
     yield no_images('rad')
+  yield from shifted_away(config, 'rad.shift', config.rad.shift)
 
 
 def seen_in_training(settings, section='rad'):
