@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from conftest import ROOT
 
@@ -61,7 +62,9 @@ def test_versions_take_turns(tmp_path):
       '--methods', 'vanilla', '--rounds', '3', '--', *TINY)
   vanilla = found['results']['vanilla']
   assert len(vanilla['before']) == len(vanilla['now']) == 3
-  assert vanilla['cpu_ratio'] > 0 and 'vanilla: now / before' in out
+  assert vanilla['cpu_ratio'] == pytest.approx(np.median([
+      y['cpu'] / x['cpu'] for x, y in zip(vanilla['before'], vanilla['now'])]))
+  assert 'vanilla: now / before' in out
 
 
 @pytest.mark.slow

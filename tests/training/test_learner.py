@@ -95,26 +95,24 @@ def test_what_is_not_finite_is_named_and_not_sound(made):
     found.check()
   assert not found.sound
   variable.assign(kept)
-  # A reward whose square no float32 can hold.
+  # Actions are drawn from what is not finite before any loss is.
+  count = found.updates
+  weights = found.agent._task_behavior.actor.variables[-1]
+  kept = weights.numpy()
+  weights.assign(tf.fill(weights.shape, np.float32(np.nan)))
+  with pytest.raises(TrainingError, match=(
+      f'distribution of actions is not finite in update {count + 1}: lower')):
+    found.update()
+  weights.assign(kept)
+  assert found.updates == count and not found.sound
+  # A reward whose square no float32 can hold. It comes last, since such an
+  # update may step the parameters before it fails.
   episodes = list(found._replay._complete_eps.values())
-  rewards = [x['reward'].copy() for x in episodes]
   for episode in episodes:
     episode['reward'][:] = 1e30
-  count = found.updates
   # The loss's check and the actor's draw run side by side: either is first.
   with pytest.raises(TrainingError, match=(
       f'(model_loss|distribution of actions) is not finite in update '
       f'{count + 1}: lower')):
     found.update()
   assert found.updates == count and not found.sound
-  for episode, reward in zip(episodes, rewards):
-    episode['reward'][:] = reward
-  # Of the actor; the batch may still have been drawn with those rewards.
-  weights = found.agent._task_behavior.actor.variables[-1]
-  kept = weights.numpy()
-  weights.assign(tf.fill(weights.shape, np.float32(np.nan)))
-  with pytest.raises(TrainingError, match=(
-      f'(model_loss|distribution of actions) is not finite in update '
-      f'{count + 1}: lower')):
-    found.update()
-  weights.assign(kept)
