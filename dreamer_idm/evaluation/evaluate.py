@@ -21,18 +21,15 @@ from ..envs import distortions
 from ..envs import environments
 from ..envs import perturbations
 from ..envs import rendering
-from ..errors import UsageError
 from ..runs import files
 from ..runs import metrics_file
 from ..runs import provenance
+from . import conditions as conditions_lib
 from . import evaluate_exported
 from . import pictures
 
 EXAMPLE = (
     'dreamer-idm evaluate --logdir logdir/dmc_cartpole_balance/idm/0 --sweep')
-# Times a kind's default strength; in the scene easy, medium, hard.
-SWEEP = (0.0, 1.0, 2.0, 3.0, 4.0)
-SCENE_SWEEP = (0.0, *perturbations.LEVELS.values())
 
 
 def add_arguments(parser):
@@ -60,7 +57,7 @@ def add_arguments(parser):
   add('--perturb', nargs='+', metavar='KIND',
       help=f'all, none, or some of {kinds} (default: all for a run, none for '
       'an exported agent)')
-  add('--strength', type=_strength,
+  add('--strength', type=conditions_lib.strength,
       help='of the perturbation, instead of its default in brackets above: a '
       'number, or easy, medium, hard (half the default, it, twice the default)')
   add('--per', choices=perturbations.PER,
@@ -93,7 +90,7 @@ def run(args):
   """
   check(args)
   if args.agent:
-    evaluate_exported.run(args, lambda *agent: _conditions(args, *agent))
+    evaluate_exported.run(args)
     return
   config = config_lib.saved(args.logdir)
   out = args.out or args.logdir / 'evaluation'
@@ -102,7 +99,7 @@ def run(args):
   from . import load
   load.set_up(config, args.threads, args.seed)
   trained = load.load_trained(args.logdir, args.checkpoint)
-  conditions = _conditions(args, config, _seen(trained))
+  conditions = conditions_lib.listed(args, config, _seen(trained))
   files.folder(out)
   print(
       f'{config.task}, {config.method}, seed {config.seed}: '
@@ -195,7 +192,7 @@ def evaluate(
   from . import load
   load.set_up(config, 0, seed)
   trained = load.load_trained(run, checkpoint)
-  condition = _conditions(args, config, _seen(trained))[-1]
+  condition = conditions_lib.listed(args, config, _seen(trained))[-1]
   found = _measured(trained, condition, episodes, seed)
   return {
       'returns': found.returns,
@@ -250,65 +247,13 @@ def check(args):
     UsageError: if there is one.
   """
   errors.at_least(args, episodes=1, threads=0, seed=0)
-  if args.strength is not None and args.sweep:
-    raise UsageError('--strength and --sweep exclude each other')
   evaluate_exported.check(args)
-  for kind in args.perturb or []:
-    if kind not in ('all', 'none'):
-      _settings(args, kind, args.strength)
-  if args.background:
-    if not {'all', 'background'} & {*_wanted(args)}:
-      raise UsageError('--background is for --perturb background')
-    _settings(args, 'background', None)
-
-
-def _wanted(args):
-  return args.perturb or (['none'] if args.agent else ['all'])
-
-
-def _strength(text):
-  if text in perturbations.LEVELS:
-    return text
-  try:
-    return float(text)
-  except ValueError:
-    raise argparse.ArgumentTypeError(
-        f'{text!r} is neither a number nor easy, medium or hard') from None
-
-
-def _settings(args, kind, strength):
-  fill = (kind == 'background' and args.background) or args.fill
-  return perturbations.check(kind, strength, args.per, fill)
+  conditions_lib.check(args)
 
 
 def _seen(trained):
   encoder, spaces = trained.agent.wm.encoder, trained.agent.obs_space
   return {k: spaces[k] for k in (*encoder.cnn_keys, *encoder.mlp_keys)}
-
-
-def _conditions(args, config, seen):
-  """Lists what is evaluated, clean first: dicts as `check` returns them.
-
-  `seen` is a dict of the spaces that the agent reads.
-  """
-  possible = perturbations.kinds_for(
-      seen, environments.has_scene(config.task))
-  wanted = _wanted(args)
-  kinds = possible if 'all' in wanted else [x for x in wanted if x != 'none']
-  conditions = [{'kind': 'clean', 'strength': 0.0, 'per': '', 'fill': ''}]
-  for kind in dict.fromkeys(kinds):
-    if kind not in possible:
-      raise UsageError(
-          f'{kind} changes nothing here: this agent observes '
-          f'{", ".join(seen)} of {config.task}; choose from '
-          f'{", ".join(possible)}')
-    rule = perturbations.KINDS[kind]
-    sweep = SCENE_SWEEP if rule.of == 'scene' else SWEEP
-    strengths = [args.strength] if not args.sweep else [
-        min(x * rule.strength, rule.most) for x in sweep]
-    conditions += [
-        _settings(args, kind, x) for x in dict.fromkeys(strengths)]
-  return conditions
 
 
 def _measured(trained, condition, episodes, seed, on_step=None):

@@ -13,18 +13,17 @@ from ..errors import UsageError
 from ..runs import metrics_file
 from ..runs import plots
 from ..runs import spaces
+from . import conditions
 from . import pictures
 
 SHOWN = (64, 64)  # Size of the frames of an agent that reads none.
 
 
-def run(args, conditions):
+def run(args):
   """Evaluates, prints the returns and writes videos.
 
   Args:
     args: namespace of `evaluate.add_arguments`.
-    conditions: function of the agent's Config and a dict of spaces to the list
-      of dicts of what is to be evaluated.
 
   Returns:
     list of float64 [episodes], the returns in each condition.
@@ -36,8 +35,8 @@ def run(args, conditions):
   observed = spaces.read(args.agent).agent_observation
   config = config_lib.saved(args.agent)
   interface = facts['interface']
-  chosen = conditions(
-      config, {k: observed[k] for k in interface['observation']})
+  chosen = conditions.listed(
+      args, config, {k: observed[k] for k in interface['observation']})
   if args.video and not environments.renders(config):
     config = config.update(
         {'decoder.cnn_keys': 'image', 'render_size': SHOWN})
