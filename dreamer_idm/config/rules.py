@@ -57,6 +57,7 @@ RULES = {
     'checkpoints': at_least(1),
     'eval_eps': at_least(0),
     'imag_starts': at_least(0),
+    'supersample': at_least(1),
     'slow_target_fraction': between(0, 1),
     'rotate.degrees': between(0, 180),
     'rotate.per': one_of('frame', 'episode'),

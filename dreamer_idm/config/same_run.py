@@ -24,13 +24,14 @@ SCORING = (
     'time_limit')
 # A run's checkpoint, replay and name fit no other values of these keys.
 FIXED = re.compile(
-    r'agent|method|seed|task|action_repeat|render_size|shadows|precision|'
-    r'pred_discount|slow_target|expl_behavior|'
+    r'agent|method|seed|task|action_repeat|render_size|shadows|supersample|'
+    r'precision|pred_discount|slow_target|expl_behavior|'
     r'(rssm|encoder|decoder|actor|critic|(.*\.)?(\w+_)?head)\..*|.*opt\.opt')
 
 # Keys of one kind of environment, and how its tasks' names begin.
 _OF_TASKS = {
-    'shadows': 'dmc_', 'dmc_camera': 'dmc_', 'atari_grayscale': 'atari_'}
+    'shadows': 'dmc_', 'supersample': 'dmc_', 'dmc_camera': 'dmc_',
+    'atari_grayscale': 'atari_'}
 
 
 def has_effect(key, settings):
@@ -55,7 +56,8 @@ def has_effect(key, settings):
   family = _OF_TASKS.get(key, '')
   if not str(settings.get('task', family)).startswith(family):
     return False
-  if key in ('shadows', 'dmc_camera', 'render_size') or section == 'rotate':
+  images = 'shadows', 'supersample', 'dmc_camera', 'render_size'
+  if key in images or section == 'rotate':
     return not {
         settings.get(f'{x}.cnn_keys') for x in ('encoder', 'decoder')
     } <= rules.NOTHING

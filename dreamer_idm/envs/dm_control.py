@@ -87,7 +87,7 @@ def make(config, seed, images):
     inner.physics.render = functools.partial(
         _render, weakref.proxy(inner.physics), {},
         None if config.shadows else {'shadow': False, 'reflection': False},
-        dmc.view)
+        config.supersample, dmc.view)
   (inner.random_state if composer else inner.task.random).seed(seed)
   env = upstream_envs.NormalizeAction(dmc)
   env.close = lambda: inner.physics.free()
@@ -151,15 +151,19 @@ class DMControl(upstream_envs.DMC):
     return {**self._observations.convert(obs, where), **flags}
 
 
-def _render(physics, cameras, flags, view, height, width, camera_id):
+def _render(physics, cameras, flags, factor, view, height, width, camera_id):
   # As `physics.render`, which makes a new camera for every image: a third of
   # the time of a small one.
   from dm_control.mujoco import engine
-  which = height, width, camera_id
+  which = factor * height, factor * width, camera_id
   if which not in cameras:
     cameras[which] = engine.Camera(physics, *which)
   with view.perturbed():
-    return cameras[which].render(render_flag_overrides=flags).copy()
+    frame = cameras[which].render(render_flag_overrides=flags)
+  if factor == 1:
+    return frame.copy()
+  pixels = frame.reshape(height, factor, width, factor, 3)
+  return (pixels.mean((1, 3)) + 0.5).astype(np.uint8)
 
 
 def _upload(physics, texture):
