@@ -62,7 +62,8 @@ def make(config, seed, images):
     upstream's environment, with a `close` method.
 
   Raises:
-    UsageError: if upstream cannot handle the task's observations.
+    UsageError: if upstream cannot handle the task's observations, or if the
+      frames are too large to be rendered.
   """
   with _quiet(), mujoco_gl.kept():
     dmc = DMControl(
@@ -79,6 +80,7 @@ def make(config, seed, images):
   if not images:
     inner.physics.render = lambda *args, **kwargs: None
   elif not composer:
+    _check_size(config, inner.physics.model.vis.global_)
     # A proxy, for a cycle would leave the rendering context to the garbage
     # collector, which may run in another thread than the context's.
     dmc.view = scene.View(
@@ -149,6 +151,15 @@ class DMControl(upstream_envs.DMC):
   def _converted(self, obs, where):
     flags = {k: obs[k] for k in observations.FLAGS}
     return {**self._observations.convert(obs, where), **flags}
+
+
+def _check_size(config, limits):
+  height, width = (config.supersample * x for x in config.render_size)
+  if height > limits.offheight or width > limits.offwidth:
+    raise UsageError(
+        f'{config.task} renders at most {limits.offheight}x{limits.offwidth} '
+        f'pixels, but --render_size and --supersample ask for '
+        f'{height}x{width}: use a smaller --supersample')
 
 
 def _render(physics, cameras, flags, factor, view, height, width, camera_id):

@@ -29,7 +29,8 @@ images = types.SimpleNamespace(cnn_keys='image', mlp_keys='$^')
 def config(**kwargs):
   return types.SimpleNamespace(**{**dict(
       task='dmc_walker_walk', action_repeat=2, render_size=(32, 32),
-      dmc_camera=-1, shadows=True, time_limit=0, envs_parallel='none',
+      dmc_camera=-1, shadows=True, supersample=1, time_limit=0,
+      envs_parallel='none',
       log_keys_sum='^$', log_keys_mean='^$', log_keys_max='^$',
       encoder=images, decoder=images), **kwargs})
 
@@ -63,7 +64,7 @@ def make():
       **changes):
     keys = {
         'task': task, 'action_repeat': 2, 'render_size': (32, 32),
-        'dmc_camera': -1, 'shadows': True, 'time_limit': 0,
+        'dmc_camera': -1, 'shadows': True, 'supersample': 1, 'time_limit': 0,
         'envs_parallel': 'none', 'log_keys_sum': '^$', 'log_keys_mean': '^$',
         'log_keys_max': '^$', 'encoder': IMAGES, 'decoder': IMAGES}
     config = types.SimpleNamespace(**{**keys, **changes})
@@ -177,6 +178,25 @@ def test_frames_are_dm_control_s_and_never_rotated(make, shadows):
   assert (frames[0] != frames[-1]).any()
 
 
+def test_supersampled_pixels_are_means_of_a_larger_frame(make):
+  env, = make(supersample=3, render_size=(20, 32))
+  frames, expected = [], []
+  for step, obs in enumerate([env.reset()] + 3 * [None]):
+    frames.append((obs or act(env, None, step))['image'])
+    assert frames[-1].dtype == np.uint8
+    large = type(env._env._env._env.physics).render(
+        env._env._env._env.physics, 60, 96, camera_id=0).astype(int)
+    expected.append([[large[3 * y:3 * y + 3, 3 * x:3 * x + 3].mean((0, 1))
+                      for x in range(32)] for y in range(20)])
+  np.testing.assert_allclose(frames, expected, rtol=0, atol=0.501)
+  assert (frames[0] != frames[-1]).any()
+
+
+def test_frames_too_large_to_render_are_refused(make):
+  with pytest.raises(UsageError, match='at most 480x640 .* ask for 512x512'):
+    make(supersample=16)
+
+
 def test_without_shadows_only_the_frames_differ(make):
   full, = make()
   plain, = make(shadows=False)
@@ -242,7 +262,8 @@ rendering._failure = lambda backend: 'no driver'
 vectors = types.SimpleNamespace(cnn_keys='$^', mlp_keys='.*')
 env, = environments.make_envs(types.SimpleNamespace(
     task='dmc_reacher_easy', action_repeat=2, render_size=(32, 32),
-    dmc_camera=-1, shadows=True, time_limit=0, envs_parallel='none',
+    dmc_camera=-1, shadows=True, supersample=1, time_limit=0,
+    envs_parallel='none',
     log_keys_sum='^$', log_keys_mean='^$', log_keys_max='^$',
     encoder=vectors, decoder=vectors), 'train', 1, 0)
 assert sorted(env.reset()) == [

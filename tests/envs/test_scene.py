@@ -35,9 +35,10 @@ def build(
   """Makes an environment."""
   config = types.SimpleNamespace(**{
       'task': 'dmc_walker_walk', 'action_repeat': 2, 'dmc_camera': -1,
-      'render_size': (32, 32), 'shadows': False, 'time_limit': 0,
-      'envs_parallel': 'none', 'log_keys_sum': '^$', 'log_keys_mean': '^$',
-      'log_keys_max': '^$', 'encoder': IMAGES, 'decoder': IMAGES, **changes})
+      'render_size': (32, 32), 'shadows': False, 'supersample': 1,
+      'time_limit': 0, 'envs_parallel': 'none', 'log_keys_sum': '^$',
+      'log_keys_mean': '^$', 'log_keys_max': '^$', 'encoder': IMAGES,
+      'decoder': IMAGES, **changes})
   perturb = kind and {
       'kind': kind, 'strength': strength, 'per': per, 'fill': fill}
   return environments.make_envs(config, mode, 1, seed, perturb)[0]
