@@ -17,7 +17,7 @@ import io
 
 import harness
 
-SIZES = {  # Batch x length: 50x50; 16x50 with the full networks; 16x25.
+SIZES = {  # Batch x length: 50x50; 16x50 with the full networks; 8x32; 16x32.
     'paper': ['dmc'], 'half': ['dmc', '--dataset.batch', '16'],
     'cpu': ['cpu'], 'cpu_proprio': ['cpu_proprio']}
 METHODS = (

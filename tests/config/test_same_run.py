@@ -13,7 +13,7 @@ from dreamer_idm.runs import provenance
 CHANGED = [
     '--discount 0.9', '--imag_horizon 7', '--model_opt.lr 1e-5',
     '--actor_opt.clip 10', '--dataset.batch 7', '--dataset.length 20',
-    '--kl.free 1', '--expl_noise 0.1', '--eval_noise 0.1', '--pretrain 3',
+    '--kl.free 2', '--expl_noise 0.1', '--eval_noise 0.1', '--pretrain 3',
     '--clip_rewards sign', '--time_limit 100', '--prefill 700', '--envs 2',
     '--train_every 3', '--train_steps 2', '--eval_eps 2', '--idm.sigma_h 0.3',
     '--idm.cst_scale 2', '--rotate.degrees 9', '--batch_multiplier 2',
@@ -170,7 +170,7 @@ def test_an_older_run_resumes_with_defaults_and_what_auto_was(path):
 def test_changes_are_all_that_differs_and_has_an_effect(path):
   line = '--steps 9 --discount 0.9 --bird.entropy_scale 1'
   assert same_run.changes(load(line), path) == {
-      'discount': (0.98, 0.9), 'steps': (12500, 9)}
+      'discount': (0.98, 0.9), 'steps': (25000, 9)}
 
 
 def test_a_key_that_is_no_more_is_reported(path):
@@ -183,7 +183,8 @@ def test_a_key_that_is_no_more_is_reported(path):
     ('--configs dmc --idm.sigma_h 0.2 --idm.copies=2 --actor.units 8',
      ['--idm.sigma_h', '--idm.copies']),
     ('--configs cpu --expl_until 100', ['--expl_until']),
-    ('--configs cpu --expl_until 100 --expl_behavior Plan2Explore', []),
+    ('--configs cpu --imag_starts 0 --expl_until 100 '
+     '--expl_behavior Plan2Explore', []),
     ('--configs cpu --idm\\..*units 16', ['--idm\\..*units']),
     ('--configs cpu --.*head.units 16 --shadows True', []),
     ('--configs cpu_proprio --shadows True --supersample 2',

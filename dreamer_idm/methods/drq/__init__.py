@@ -97,7 +97,7 @@ METHOD = Method(
         {'prefill': 1000, 'pretrain': 0, 'train_every': 1, 'train_steps': 1,
          'expl_noise': 0.0, 'eval_noise': 0.0, 'decoder.cnn_keys': '$^',
          'decoder.mlp_keys': '$^', 'grad_heads': ['reward'],
-         'replay.minlen': 1}, 20)},
+         'replay.minlen': 1, 'imag_starts': 0}, 20)},
     sizes={
         'cpu': {'filters': 16, 'units': 256, 'batch': 64},
         'debug': {
