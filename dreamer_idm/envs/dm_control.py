@@ -62,8 +62,8 @@ def make(config, seed, images):
     upstream's environment, with a `close` method.
 
   Raises:
-    UsageError: if upstream cannot handle the task's observations, or if the
-      frames are too large to be rendered.
+    UsageError: if upstream cannot handle the task's observations, if the
+      frames are too large to be rendered, or if there is no such camera.
   """
   with _quiet(), mujoco_gl.kept():
     dmc = DMControl(
@@ -80,7 +80,7 @@ def make(config, seed, images):
   if not images:
     inner.physics.render = lambda *args, **kwargs: None
   elif not composer:
-    _check_size(config, inner.physics.model.vis.global_)
+    _check_view(config, inner.physics.model)
     # A proxy, for a cycle would leave the rendering context to the garbage
     # collector, which may run in another thread than the context's.
     dmc.view = scene.View(
@@ -153,12 +153,17 @@ class DMControl(upstream_envs.DMC):
     return {**self._observations.convert(obs, where), **flags}
 
 
-def _check_size(config, limits):
+def _check_view(config, model):
+  if config.dmc_camera >= model.ncam:
+    raise UsageError(
+        f'--dmc_camera {config.dmc_camera}: {config.task} has cameras 0 to '
+        f"{model.ncam - 1}, and -1 is upstream's choice")
   height, width = (config.supersample * x for x in config.render_size)
+  limits = model.vis.global_
   if height > limits.offheight or width > limits.offwidth:
     raise UsageError(
         f'{config.task} renders at most {limits.offheight}x{limits.offwidth} '
-        f'pixels, but --render_size and --supersample ask for '
+        'pixels, but --render_size and --supersample ask for '
         f'{height}x{width}: use a smaller --supersample')
 
 

@@ -192,9 +192,12 @@ def test_supersampled_pixels_are_means_of_a_larger_frame(make):
   assert (frames[0] != frames[-1]).any()
 
 
-def test_frames_too_large_to_render_are_refused(make):
-  with pytest.raises(UsageError, match='at most 480x640 .* ask for 512x512'):
-    make(supersample=16)
+@pytest.mark.parametrize('changes, told', [
+    ({'supersample': 16}, 'at most 480x640 .* ask for 512x512'),
+    ({'dmc_camera': 99}, '--dmc_camera 99: .* 0 to 1, and -1')])
+def test_frames_that_cannot_be_rendered_are_refused(make, changes, told):
+  with pytest.raises(UsageError, match=told):
+    make(**changes)
 
 
 def test_without_shadows_only_the_frames_differ(make):
