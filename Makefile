@@ -27,7 +27,7 @@ help:
 install: .venv/ready
 
 demo: .venv/ready
-	$(PY) run.py --configs cpu idm --steps 6250 --logdir $(DEMO)
+	$(PY) run.py --configs cpu idm --steps 1500 --eval_every 500 --logdir $(DEMO)
 
 test: .venv/ready
 	$(PYTEST) -m 'not slow and not learning'

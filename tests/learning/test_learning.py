@@ -52,9 +52,12 @@ def test_a_line(tmp_path, method):
   assert after > 35
 
 
-def test_discrete_actions(tmp_path):
+@pytest.mark.parametrize(
+    'method, steps', [([], '3000'), (['idm'], '4500')], ids=['dreamer', 'idm'])
+def test_discrete_actions(tmp_path, method, steps):
   # 500 is the most that there is; random actions get 20.
-  before, after = returns(tmp_path, 'gym_CartPole-v1', ['discrete'])
+  before, after = returns(
+      tmp_path, 'gym_CartPole-v1', ['discrete', *method], '--steps', steps)
   assert before < 200
   assert after > 400
 
