@@ -15,6 +15,7 @@ PYTHON ?= python3
 SYSTEM_PACKAGES ?= yes
 PY := .venv/bin/python
 DEMO := logdir/demo
+START := $(shell date +%s)
 # The longest files begin first, see tests/conftest.py.
 PYTEST := $(PY) -m pytest -n auto --maxprocesses 4 --dist loadfile \
 	--no-loadscope-reorder --durations 15
@@ -28,6 +29,7 @@ install: .venv/ready
 
 demo: .venv/ready
 	$(PY) run.py --configs cpu idm --steps 1500 --eval_every 500 --logdir $(DEMO)
+	@echo "It took $$(($$(date +%s) - $(START))) s, set-up included."
 
 test: .venv/ready
 	$(PYTEST) -m 'not slow and not learning'
