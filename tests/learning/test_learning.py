@@ -7,6 +7,8 @@ gets before it has learned anything, which is measured in the same run, and what
 seeds that work reach.
 """
 
+import os
+import pathlib
 import subprocess
 import sys
 
@@ -35,7 +37,8 @@ def returns(logdir, task, method, *flags):
       [sys.executable, 'run.py', '--configs', 'cpu_proprio', *method,
        '--task', task, '--logdir', str(logdir), '--eval_eps', '5',
        '--threads', '1', *flags],
-      cwd=ROOT, capture_output=True, text=True, check=False)
+      cwd=ROOT, capture_output=True, text=True, check=False,
+      env={**os.environ, 'PYTHONPATH': str(pathlib.Path(__file__).parent)})
   assert done.returncode == 0, done.stdout + done.stderr
   _, found = metrics_file.series(metrics_file.read(logdir), 'eval_return')
   return found[0], found[-2:].mean()
@@ -45,7 +48,7 @@ def returns(logdir, task, method, *flags):
 def test_a_line(tmp_path, method):
   # Staying where it is gets 5 of 50 on average, as does moving at random.
   before, after = returns(
-      tmp_path, 'gym_tests.learning.line:Line-v0', method,
+      tmp_path, 'gym_line:Line-v0', method,
       '--action_repeat', '1', '--steps', '3000', '--prefill', '500',
       '--eval_every', '1250')
   assert before < 15
