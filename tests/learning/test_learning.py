@@ -46,21 +46,18 @@ def returns(logdir, task, method, *flags):
 
 @pytest.mark.parametrize('method', [[], ['idm']], ids=['dreamer', 'idm'])
 def test_a_line(tmp_path, method):
-  # Staying where it is gets 5 of 50 on average, as does moving at random.
+  # Of 50; staying where it is gets 5 on average, as does moving at random.
   before, after = returns(
       tmp_path, 'gym_line:Line-v0', method,
       '--action_repeat', '1', '--steps', '3000', '--prefill', '500',
       '--eval_every', '1250')
-  assert before < 15
+  assert before < 25
   assert after > 35
 
 
-@pytest.mark.parametrize(
-    'method, steps', [([], '3000'), (['idm'], '4500')], ids=['dreamer', 'idm'])
-def test_discrete_actions(tmp_path, method, steps):
+def test_discrete_actions(tmp_path):
   # 500 is the most that there is; random actions get 20.
-  before, after = returns(
-      tmp_path, 'gym_CartPole-v1', ['discrete', *method], '--steps', steps)
+  before, after = returns(tmp_path, 'gym_CartPole-v1', ['discrete'])
   assert before < 200
   assert after > 400
 
