@@ -106,11 +106,11 @@ def complete(folder, *flags, drop=''):
 
 
 @pytest.mark.parametrize('flags, message', [
-    (['--model_opt.lr', '0.1'], r'model_opt.lr 0.001 \(now 0.1\)'),
+    (['--model_opt.lr', '0.1'], r'model_opt.lr 0.002 \(now 0.1\)'),
     (['--eval_eps', '9'], r'eval_eps 3 \(now 9\)'),
-    (['--dataset.batch', '7'], 'dataset.batch 16'),
+    (['--dataset.batch', '7'], 'dataset.batch 8'),
     (['--rssm.deter', '9'], 'rssm.deter 128'),
-    (['--discount', '0.5', '--actor_ent', '0.1'], 'actor_ent.*, discount')])
+    (['--discount', '0.5', '--actor_ent', '0.2'], 'actor_ent.*, discount')])
 def test_a_trial_with_other_settings_is_not_taken_for_the_one_asked_for(
     tmp_path, flags, message):
   complete(tmp_path)
@@ -180,8 +180,8 @@ def test_a_trial_with_other_settings_is_not_skipped(tmp_path):
   assert trial.state == 'complete' and trial.score == 5
   with pytest.raises(UsageError, match=r'idm.sigma_h 0.1 \(now 0.2\)'):
     plan(tmp_path, *words, '--', '--idm.sigma_h', '0.2')
-  trial, = plan(tmp_path, *words, '--', '--steps', '20000')
-  assert trial.state == 'waiting' and trial.steps == 50_000
+  trial, = plan(tmp_path, *words, '--', '--steps', '30000')
+  assert trial.state == 'waiting' and trial.steps == 100_000
 
 
 GRID = ['idm.sigma_h=0.1,0.2', 'discount=0.9, 0.99']

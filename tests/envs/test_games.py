@@ -127,7 +127,7 @@ def test_what_upstream_s_wrappers_cannot_do(flags, message):
 def test_terminal_states_are_predicted_behind_other_presets():
   config = load('cpu', 'discrete', '--task', 'crafter_reward')
   assert config.pred_discount and 'discount' in config.grad_heads
-  assert (config.action_repeat, config.replay.minlen) == (1, 25)
+  assert (config.action_repeat, config.replay.minlen) == (1, 32)
   assert load('cpu', 'discrete', '--task', 'atari_qbert').action_repeat == 4
   assert load('atari', '--task', 'atari_qbert').replay.minlen == 50
 
