@@ -164,7 +164,7 @@ def _check_view(config, model):
     raise UsageError(
         f'{config.task} renders at most {limits.offheight}x{limits.offwidth} '
         'pixels, but --render_size and --supersample ask for '
-        f'{height}x{width}: use a smaller --supersample')
+        f'{height}x{width}: use a smaller one')
 
 
 def _render(physics, cameras, flags, factor, view, height, width, camera_id):

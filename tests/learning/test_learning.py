@@ -51,7 +51,7 @@ def test_a_line(tmp_path, method):
       tmp_path, 'gym_line:Line-v0', method,
       '--action_repeat', '1', '--steps', '3000', '--prefill', '500',
       '--eval_every', '1250')
-  assert before < 25
+  assert before < 20
   assert after > 35
 
 
