@@ -69,7 +69,8 @@ def run(args):
     raise UsageError(
         f'{args.out} exists: delete it, or choose another folder with --out')
   config = config_lib.saved(args.run)
-  if config.actor.dist == 'tanh_normal' and args.batch > 1:
+  if (config.actor.dist == 'tanh_normal' and args.batch > 1
+      and config.agent != 'drq'):  # It has a policy of its own.
     raise UsageError(
         '--batch must be 1 for actor.dist tanh_normal, whose mode is that of '
         'one row')

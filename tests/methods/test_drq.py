@@ -437,8 +437,8 @@ def run(tmp_path_factory):
       start.run(config(
           '--task', 'dmc_cartpole_balance', '--steps', 40, '--prefill', 20,
           '--time_limit', 20, '--eval_eps', 1, '--eval_every', 20,
-          '--log_every', 10, '--train_every', 5, '--jit', False, '--logdir',
-          folder))
+          '--log_every', 10, '--train_every', 5, '--jit', False,
+          '--actor.dist', 'tanh_normal', '--logdir', folder))
   finally:
     tf_setup.configure('32')
   return folder, told.getvalue()
@@ -478,7 +478,7 @@ def test_it_is_evaluated_and_reported(eager, run, tmp_path, capsys):
 
 def test_it_acts_and_is_exported(run, tmp_path):
   assert __main__.main([
-      'export', str(run[0]), '--episodes', '1', '--out',
+      'export', str(run[0]), '--episodes', '1', '--batch', '2', '--out',
       str(tmp_path / 'agent')]) == 0
   frames = RANDOM.integers(0, 255, (5, 2, 32, 32, 3), np.uint8)
   policy = dreamer_idm.load(run[0])

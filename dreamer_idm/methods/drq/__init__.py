@@ -80,8 +80,8 @@ METHOD = Method(
             at_least(1)),
         'views': Key(2, 'M, shifts of the stack in the loss of Q', at_least(1)),
         'temperature': Key(0.1, 'alpha at the beginning', above(0)),
-        'log_std_min': Key(-10.0, 'of the policy, before its tanh'),
-        'log_std_max': Key(2.0, 'of the policy, before its tanh'),
+        'log_std_min': Key(-10.0, "the policy's least, before its tanh"),
+        'log_std_max': Key(2.0, "the policy's largest, before its tanh"),
         'actor_every': Key(
             2, 'updates of Q for one of policy and temperature', at_least(1)),
         'target_every': Key(
