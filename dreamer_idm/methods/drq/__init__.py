@@ -99,7 +99,7 @@ METHOD = Method(
          'decoder.mlp_keys': '$^', 'grad_heads': ['reward'],
          'replay.minlen': 1, 'imag_starts': 0}, 20)},
     sizes={
-        'cpu': {'filters': 16, 'units': 256, 'batch': 64},
+        'cpu': {'filters': 16, 'units': 256, 'batch': 64, 'pad': 2},
         'debug': {
             'filters': 4, 'features': 8, 'units': 16, 'batch': 4}},
     panels=(
