@@ -202,7 +202,7 @@ def test_without_images_it_is_refused(eager):
     (['idm', 'rad_shift'], 'shifts up to 2 pixels'), (['idm'], ''),
     (['clion'], "rotations up to 5° in a term of the encoder's"),
     (['clion', '--clion.rotation_scale', '0'], ''),
-    (['drq'], 'shifts up to 4 pixels')])
+    (['drq'], 'shifts up to 2 pixels')])
 def test_what_training_saw_is_said(flags, seen):
   flat = config_lib.load(['--configs', 'cpu', *flags]).flat
   assert methods.seen_in_training(flat) == seen
